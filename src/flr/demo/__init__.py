@@ -1,0 +1,1 @@
+"""Conversations written for the demonstration."""

@@ -1,0 +1,1 @@
+"""Engines: what gives the log-likelihood of a span of tokens after the tokens before it."""
