@@ -6,6 +6,8 @@
     │   ├── FollowUpError       a follow-up set
     │   ├── ModelError          a model, its tokenizer or its chat template
     │   ├── RenderError         one conversation that a template cannot take
+    │   │   ├── SpecialTokenError      its text holds the template's own special tokens
+    │   │   └── ContextOverflowError   it is longer than the model
     │   ├── OptionError         an option of a verb
     │   └── OutputError         a place that cannot be written, or must not be
     └── CheckFailed             a check ran well and says no                 exit code 1
@@ -50,6 +52,14 @@ class ModelError(UserError):
 
 class RenderError(UserError):
     """One conversation that cannot be rendered for this model."""
+
+
+class SpecialTokenError(RenderError):
+    """A text that holds special tokens, which would become structure of the conversation."""
+
+
+class ContextOverflowError(RenderError):
+    """A row of tokens that is longer than the model takes."""
 
 
 class OptionError(UserError):
