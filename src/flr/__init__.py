@@ -1,1 +1,32 @@
-"""Follow-up likelihood as reward."""
+"""Follow-up likelihood as reward: any chat language model as a reward model, without labels.
+
+    flr.score(conversations, model="smollm2")    scores, once
+    flr.load(model="smollm2")                    a `Scorer` that stays loaded
+
+The names below are imported when they are first used, so that `import flr` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flr.loading import load, score
+    from flr.scoring import Score, Scorer
+    from flr.types import Conversation, Message
+
+_ROOMS = {
+    "load": "flr.loading",
+    "score": "flr.loading",
+    "Score": "flr.scoring",
+    "Scorer": "flr.scoring",
+    "Conversation": "flr.types",
+    "Message": "flr.types",
+}
+
+__all__ = ["Conversation", "Message", "Score", "Scorer", "load", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'flr' has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)

@@ -6,8 +6,8 @@
     │   ├── FollowUpError       a follow-up set
     │   ├── ModelError          a model, its tokenizer or its chat template
     │   ├── RenderError         one conversation that a template cannot take
-    │   │   ├── SpecialTokenError      its text holds the template's own special tokens
-    │   │   └── ContextOverflowError   it is longer than the model
+    │   │   ├── SpecialTokenError     its text holds a special token, which would become structure
+    │   │   └── ContextOverflowError  it is longer than the model, with its oldest turns dropped
     │   ├── OptionError         an option of a verb
     │   └── OutputError         a place that cannot be written, or must not be
     └── CheckFailed             a check ran well and says no                 exit code 1
@@ -113,3 +113,14 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The nearest known word as ` Did you mean 'x'?`, or an empty string where none is near."""
     near = get_close_matches(word, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def missing_extra(module: str, purpose: str, install: str) -> OptionError:
+    """The error for a library that is not part of the base install.
+
+    Args:
+        module: the library that is missing.
+        purpose: what needs it.
+        install: what to give to pip.
+    """
+    return OptionError(f"{purpose} needs {module}, which is not installed: pip install {install}")

@@ -189,9 +189,7 @@ def _merge(
     lse.copy_(total)
 
 
-def _keep(
-    run: TreeRun, layer: int, k: Float[Tensor, "G N D"], v: Float[Tensor, "G N V"]
-) -> None:
+def _keep(run: TreeRun, layer: int, k: Float[Tensor, "G N D"], v: Float[Tensor, "G N V"]) -> None:
     """Keeps the step's keys and values behind the prefix that it stood on."""
     if run.step.prefix:
         old_k, old_v = (kept[:, : run.step.prefix] for kept in run.kept[layer])
@@ -258,8 +256,6 @@ def _attend_in_steps(
         scores = scores + mask
     lse = scores.logsumexp(-1)
     return (scores - lse[..., None]).exp_() @ v, lse
-
-
 
 
 AttentionInterface.register(NAME, tree_attention)

@@ -34,7 +34,9 @@ class Head:
         self.elements = elements
         self._output: Any = None
 
-    def states(self, tokens: Int[Tensor, "row token"], **inputs: Tensor) -> Float[Tensor, "row token width"]:
+    def states(
+        self, tokens: Int[Tensor, "row token"], **inputs: Tensor
+    ) -> Float[Tensor, "row token width"]:
         """Hidden states of one forward pass of the body."""
         device = self.model.device
         inputs = {name: value.to(device) for name, value in inputs.items()}
@@ -57,7 +59,9 @@ class Head:
         chunk = max(1, self.elements // self._vocabulary)
         order = np.argsort(inverse, kind="stable")
         bounds = np.searchsorted(inverse[order], np.arange(0, len(unique) + chunk, chunk))
-        for first, begin, stop in zip(range(0, len(unique), chunk), bounds, bounds[1:], strict=False):
+        for first, begin, stop in zip(
+            range(0, len(unique), chunk), bounds, bounds[1:], strict=False
+        ):
             reads = order[begin:stop]
             states = hidden[torch.from_numpy(unique[first : first + chunk]).to(hidden.device)]
             logits = self._logits(states).float()

@@ -63,14 +63,14 @@ class _Reads:
         return _concatenate([np.arange(starts[i], starts[i + 1]) for i in chosen])
 
     def flat(
-        self, nodes: Sequence[Int[np.ndarray, " wanted"]]
+        self, nodes: Sequence[Int[np.ndarray, " _"]]
     ) -> tuple[Int[np.ndarray, " read"], Int[np.ndarray, " read"]]:
         """Node and id of every single read, given the nodes of the wanted positions."""
         spread = [np.broadcast_to(n, len(ids)) for n, ids in zip(nodes, self.ids, strict=True)]
         return _concatenate(spread), _concatenate([np.asarray(ids) for ids in self.ids])
 
 
-def _concatenate(parts: Sequence[Int[np.ndarray, " part"]]) -> Int[np.ndarray, " all"]:
+def _concatenate(parts: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, " all"]:
     return np.concatenate([np.empty(0, np.int64), *parts])
 
 
@@ -129,9 +129,7 @@ class HFEngine(Engine):
             )
         )
         values = iter(logits.tolist())
-        return [
-            float(np.mean([next(values) for _ in request.ids])) for request in requests
-        ]
+        return [float(np.mean([next(values) for _ in request.ids])) for request in requests]
 
     def _answer(self, reads: _Reads) -> Float[np.ndarray, "2 read"]:
         """Logit and log-sum-exp of the logits for every read, each row on the path that is right."""
@@ -177,7 +175,9 @@ class HFEngine(Engine):
                 depth = torch.from_numpy(made.depth[step.start : step.stop])[None]
                 hidden = self._head.states(tokens, position_ids=depth)
                 if run.calls == 0:
-                    raise NotShareable("its attention does not pass through transformers' interface")
+                    raise NotShareable(
+                        "its attention does not pass through transformers' interface"
+                    )
                 here = np.flatnonzero((node >= step.start) & (node < step.stop))
                 result[:, here] = self._head.read(hidden[0], node[here] - step.start, ids[here])
         return result, len(made.tokens)
@@ -199,7 +199,9 @@ class HFEngine(Engine):
                 reset_rope(self.model)
             hidden = self._head.states(tokens, attention_mask=mask)
             nodes = [np.arange(width)[cut] + i * width for i, cut in enumerate(part.wanted)]
-            result[:, reads.places(batch)] = self._head.read(hidden.flatten(0, 1), *part.flat(nodes))
+            result[:, reads.places(batch)] = self._head.read(
+                hidden.flatten(0, 1), *part.flat(nodes)
+            )
             tokens_run += tokens.numel()
         return result, tokens_run
 
@@ -227,7 +229,9 @@ class HFEngine(Engine):
         vocabulary = self.model.config.get_text_config().vocab_size
         ids = [int(i) for i in np.random.default_rng(0).integers(0, vocabulary, stem + 60)]
         rows = [tuple(ids[:stem] + ids[stem + at : stem + at + 12]) for at in range(0, 60, 12)]
-        reads = _Reads(rows, [slice(stem - 1, len(row) - 1) for row in rows], [row[stem:] for row in rows])
+        reads = _Reads(
+            rows, [slice(stem - 1, len(row) - 1) for row in rows], [row[stem:] for row in rows]
+        )
         try:
             (shared, _), (plain, _) = self._shared(reads), self._plain(reads)
         except NotShareable as refusal:

@@ -92,7 +92,7 @@ class Plan:
     tokens: Int[np.ndarray, " node"]
     depth: Int[np.ndarray, " node"]
     end: Int[np.ndarray, " node"]
-    nodes: tuple[Int[np.ndarray, " wanted"], ...]
+    nodes: tuple[Int[np.ndarray, " _"], ...]
     steps: tuple[Step, ...]
 
 
@@ -128,7 +128,7 @@ def plan(rows: Sequence[tuple[int, ...]], wanted: Sequence[slice], *, budget: in
     order = sorted(range(len(rows)), key=rows.__getitem__)
     root = _Run(0, 0, 0)
     tokens: list[int] = []
-    nodes: list[Int[np.ndarray, " wanted"]] = [np.empty(0, np.int64)] * len(rows)
+    nodes: list[Int[np.ndarray, " _"]] = [np.empty(0, np.int64)] * len(rows)
     path = np.empty(max(map(len, rows), default=0), np.int64)
     spine = [root]
     for row, shared in zip(order, _shared_lengths([rows[row] for row in order]), strict=True):

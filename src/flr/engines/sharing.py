@@ -58,7 +58,9 @@ def sharing(model: PreTrainedModel) -> Sharing:
     rope = changing_rope(config)
     if rope is not None:
         limits[rope] = f"its rotary frequencies depend on the length beyond {rope} tokens"
-    return min((Sharing(*limit) for limit in limits.items()), key=_length, default=Sharing(None, ""))
+    return min(
+        (Sharing(*limit) for limit in limits.items()), key=_length, default=Sharing(None, "")
+    )
 
 
 def _length(found: Sharing) -> int:

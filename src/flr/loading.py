@@ -1,0 +1,218 @@
+"""From options to a scorer: the model, its tokenizer, the follow-up set, put together once.
+
+`ScorerOptions` holds every option that has a say in the numbers. Command line, Python interface,
+run record and block keys all come from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from flr import followups, models
+from flr.chat import Form, Renderer
+from flr.engines.hf import HFEngine
+from flr.engines.sharing import longest_row
+from flr.errors import OptionError
+from flr.models import SMOLLM2, Dtype, Source
+from flr.runs import key_of, versions
+from flr.scoring import Policy, Score, Scorer, check_variant, merged_weights
+from flr.types import Conversation, FollowUpSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions:
+    """What a scorer is made of."""
+
+    model: str = SMOLLM2
+    """The follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hugging Face id."""
+    set: str = "default"
+    """Follow-up set: a name from `flr followups list`, or a YAML file."""
+    reward: Literal["mean", "sum", "pmi", "official"] = "mean"
+    """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Weight of a category (--weights.correctness 2), relative to the others."""
+    form: Form = "user"
+    """Who says the follow-up: the user, or with switched roles the assistant (feedback-tuned models)."""
+    dtype: Dtype = "auto"
+    """Precision of the model; auto is bf16 where the processor multiplies it natively."""
+    batch_tokens: int | None = None
+    """Most tokens in one forward pass; bounds the memory [default: 4096 on CPU, 16384 on GPU]."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, ... [default: cuda where there is one]."""
+    device_map: Literal["auto"] | None = None
+    """auto spreads a model that is larger than one GPU over several."""
+    quantization: Literal["int8", "nf4"] | None = None
+    """Pack the weights with bitsandbytes, where that is installed."""
+    threads: int | None = None
+    """CPU threads of a process [default: the cores, divided among the workers]."""
+    chat_template: Path | None = None
+    """Jinja file to render conversations with, in place of the model's own template."""
+    strip_thinking: bool = False
+    """Remove <think> blocks of the assistant before scoring."""
+    on_overflow: Policy = "error"
+    """For a last prompt and response that are longer than the model: stop, or leave them out."""
+    on_special: Policy = "error"
+    """For text that holds the model's special tokens: stop, or leave the conversation out."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+
+    def __post_init__(self) -> None:
+        check_variant(self.reward)
+        for name in ("batch_tokens", "threads"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is known before any weights are read, enough to check every row.
+
+    Args:
+        source: where the model lies.
+        followup_set: what the user may say next.
+        renderer: makes the token rows.
+        fingerprint: everything that changes the bits of a log-likelihood.
+    """
+
+    source: Source
+    followup_set: FollowUpSet
+    renderer: Renderer
+    fingerprint: Mapping[str, Any]
+
+
+def prepare(options: ScorerOptions) -> Parts:
+    """Finds the model, reads its tokenizer and the follow-up set; loads no weights.
+
+    Raises:
+        ModelError: no such model, or no chat template.
+        FollowUpError: no such set.
+        OptionError: weights that do not fit the set, a template file that cannot be read.
+    """
+    followup_set = followups.load(options.set)
+    merged_weights(followup_set, options.weights)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    template = _template(options.chat_template)
+    source = models.locate(options.model, revision=options.revision)
+    config = models.load_config(source, trust_remote_code=options.trust_remote_code)
+    renderer = Renderer(
+        models.load_tokenizer(source, trust_remote_code=options.trust_remote_code),
+        form=options.form,
+        max_tokens=longest_row(config),
+        chat_template=template,
+        strip_thinking=options.strip_thinking,
+    )
+    fingerprint = _fingerprint(options, source, followup_set, renderer)
+    return Parts(source, followup_set, renderer, fingerprint)
+
+
+def _template(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"--chat-template {path}: cannot be read ({error})") from error
+
+
+def _fingerprint(
+    options: ScorerOptions, source: Source, followup_set: FollowUpSet, renderer: Renderer
+) -> dict[str, Any]:
+    device = options.device or models.pick_device()
+    kind = options.reward if options.reward in ("pmi", "official") else "likelihood"
+    return {
+        "quantity": kind,
+        "model": source.identity,
+        "followups": followups.digest(followup_set),
+        "form": options.form,
+        "template": key_of(renderer.template.source),
+        "strip_thinking": options.strip_thinking,
+        "on_overflow": options.on_overflow,
+        "on_special": options.on_special,
+        "dtype": models.pick_dtype(options.dtype, device),
+        "quantization": options.quantization,
+        "batch_tokens": options.batch_tokens,
+        "device": models.describe_device(device),
+        "device_map": options.device_map,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
+    """Loads the weights and puts the scorer together.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
+    model = models.load(
+        parts.source,
+        dtype=options.dtype,
+        device=options.device,
+        device_map=options.device_map,
+        quantization=options.quantization,
+        trust_remote_code=options.trust_remote_code,
+    )
+    return Scorer(
+        HFEngine(model, batch_tokens=options.batch_tokens),
+        parts.renderer,
+        parts.followup_set,
+        reward=options.reward,
+        weights=options.weights,
+        on_overflow=options.on_overflow,
+        on_special=options.on_special,
+    )
+
+
+def load(**options: Any) -> Scorer:
+    """A scorer that stays loaded.
+
+    Args:
+        options: the fields of `ScorerOptions`: `model`, `set`, `reward`, `dtype`, ...
+
+    Raises:
+        UserError: what the options name cannot be found or used.
+
+    Example:
+        >>> scorer = load(model="smollm2", set="short", dtype="fp32")
+        >>> good, bad = scorer.score([
+        ...     {"prompt": "Name a prime number.", "response": "7 is a prime number."},
+        ...     {"prompt": "Name a prime number.", "response": "I'd rather not, ask someone else."},
+        ... ])
+        >>> good.reward > bad.reward
+        True
+    """
+    known = [option.name for option in fields(ScorerOptions)]
+    for name in options:
+        if name not in known:
+            raise OptionError(f"no option {name!r}; there are {', '.join(known)}")
+    chosen = ScorerOptions(**options)
+    return make_scorer(chosen, prepare(chosen))
+
+
+def score(
+    conversations: Iterable[Conversation | Mapping[str, Any]], **options: Any
+) -> list[Score | None]:
+    """Loads a model and scores conversations with it; see `load` and `Scorer.score`.
+
+    Args:
+        conversations: mappings such as `{"prompt": ..., "response": ...}` or `{"messages": [...]}`.
+        options: the fields of `ScorerOptions`.
+
+    Returns:
+        One score a conversation, in order; None for one that was skipped.
+
+    Example:
+        >>> scores = score(
+        ...     [{"prompt": "Say hi.", "response": "Hi!"}], model="smollm2", set="short"
+        ... )
+        >>> sorted(scores[0].by_category)
+        ['correctness', 'engagingness', 'following', 'informativeness', 'relevance', 'understanding']
+    """
+    return load(**options).score(conversations)

@@ -1,0 +1,185 @@
+"""The run store: finished blocks of a run, so that a killed run goes on and ends with the same bytes.
+
+Rows are planned in fixed blocks of consecutive rows. A block is the unit of batching, of resuming
+and of what one process gets; what is in a batch therefore never depends on where a run died or on
+how many processes it had. A block's key is a hash over everything that changes its bits; a store
+never answers for anything else.
+
+Beside OUTPUT lie
+    OUTPUT.run.sqlite    the store: finished blocks, kept after the run
+    OUTPUT.run.json      the record: how OUTPUT was made
+"""
+
+import hashlib
+import json
+import platform
+import sqlite3
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, final
+
+from flr.errors import OutputError
+
+BLOCK_ROWS = 8
+"""Rows of a block: small enough that little is lost with one, large enough to fill a batch."""
+
+_LIBRARIES = ("flr", "torch", "transformers", "tokenizers", "numpy")
+
+
+def key_of(parts: Any) -> str:
+    """A hash over plain data (JSON), the same on every machine: the key of a run or a block.
+
+    Example:
+        >>> key_of({"b": 1, "a": 2}) == key_of({"a": 2, "b": 1})
+        True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that has a say in the numbers."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@final
+class Store:
+    """Finished blocks in one SQLite file; open it with `with`, one process at a time.
+
+    Args:
+        path: the file; made where it is missing.
+
+    Raises:
+        OutputError: it is no store, another process has it open, or the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("BEGIN EXCLUSIVE")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS block "
+                "(key TEXT PRIMARY KEY, payload TEXT NOT NULL, sha256 TEXT NOT NULL) WITHOUT ROWID"
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._worded(error) from error
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._db.close()
+
+    def get(self, key: str) -> Any | None:
+        """A finished block's results, or None where it is not finished.
+
+        A payload that does not match its own hash counts as not finished.
+        """
+        try:
+            found = self._db.execute(
+                "SELECT payload, sha256 FROM block WHERE key = ?", (key,)
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise self._worded(error) from error
+        if found is None or hashlib.sha256(found[0].encode()).hexdigest() != found[1]:
+            return None
+        return json.loads(found[0])
+
+    def put(self, key: str, results: Any) -> None:
+        """Keeps a block's results (plain data), whole or not at all."""
+        payload = json.dumps(results, separators=(",", ":"))
+        digest = hashlib.sha256(payload.encode()).hexdigest()
+        try:
+            self._db.execute(
+                "INSERT OR REPLACE INTO block VALUES (?, ?, ?)", (key, payload, digest)
+            )
+        except sqlite3.Error as error:
+            raise self._worded(error) from error
+
+    def _worded(self, error: sqlite3.Error) -> OutputError:
+        text = str(error)
+        if "locked" in text:
+            return OutputError(f"{self.path}: another flr is working on this output; wait for it")
+        if "full" in text:
+            return OutputError(
+                f"{self.path}: the disk is full; make room and give the same command again, "
+                "finished blocks are kept"
+            )
+        return OutputError(
+            f"{self.path}: not usable as run store ({text}); remove it to begin anew"
+        )
+
+
+def store_path(output: Path) -> Path:
+    """Where the store of an output lies."""
+    return output.with_name(output.name + ".run.sqlite")
+
+
+def record_path(output: Path) -> Path:
+    """Where the record of an output lies."""
+    return output.with_name(output.name + ".run.json")
+
+
+def is_done(output: Path, run_key: str) -> bool:
+    """Whether OUTPUT is there, whole, and was made by exactly this run."""
+    record = read_record(output)
+    return (
+        output.is_file()
+        and record.get("run") == run_key
+        and record.get("output_sha256") == file_sha256(output)
+    )
+
+
+def check_free(output: Path, run_key: str) -> None:
+    """Raises where OUTPUT holds something that this run did not make.
+
+    Raises:
+        OutputError: it exists and was made otherwise.
+    """
+    if output.exists() and not is_done(output, run_key):
+        raise OutputError(
+            f"{output} exists and was made otherwise; give another name, or --force to replace it"
+        )
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    """The record of an output; empty where there is none that can be read."""
+    try:
+        found = json.loads(record_path(output).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> None:
+    """Writes how OUTPUT was made, in one move."""
+    record = {"run": run_key, "output_sha256": file_sha256(output), **parts}
+    path = record_path(output)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
