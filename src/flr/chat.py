@@ -329,6 +329,17 @@ class Renderer:
         dropped = len(conversation.messages) - len(kept.messages)
         return Rendered(kept, *rows_of(kept), dropped=dropped)
 
+    def check(self, conversation: Conversation, texts: Sequence[str]) -> None:
+        """Raises what `followups` would raise, at the cost of one rendering for most conversations.
+
+        Tokens are counted only where the text is long enough that they could be too many: a token
+        covers at least one byte, and normalisation rarely makes three bytes of one.
+        """
+        longest = max(texts, key=len)
+        (full,) = self._rendered(self._before_followup(conversation), [longest])
+        if self.max_tokens is not None and 3 * len(full.encode()) > self.max_tokens:
+            self.followups(conversation, texts)
+
     def followups(self, conversation: Conversation, texts: Sequence[str]) -> Rendered:
         """The rows of a conversation with each text as its follow-up.
 

@@ -21,13 +21,15 @@ from flr.runs import key_of, versions
 from flr.scoring import Policy, Score, Scorer, check_variant, merged_weights
 from flr.types import Conversation, FollowUpSet
 
+_PROBE = [{"role": "user", "content": "Hello"}]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerOptions:
     """What a scorer is made of."""
 
     model: str = SMOLLM2
-    """The follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
+    """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
     revision: str | None = None
     """Branch, tag or commit of a Hugging Face id."""
     set: str = "default"
@@ -37,7 +39,7 @@ class ScorerOptions:
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     """Weight of a category (--weights.correctness 2), relative to the others."""
     form: Form = "user"
-    """Who says the follow-up: the user, or with switched roles the assistant (feedback-tuned models)."""
+    """Who says the follow-up: the user, or with roles switched (feedback-tuned models) the assistant."""
     dtype: Dtype = "auto"
     """Precision of the model; auto is bf16 where the processor multiplies it natively."""
     batch_tokens: int | None = None
@@ -131,7 +133,8 @@ def _fingerprint(
         "model": source.identity,
         "followups": followups.digest(followup_set),
         "form": options.form,
-        "template": key_of(renderer.template.source),
+        # With a probe rendered: a template may write the date into every conversation.
+        "template": key_of([renderer.template.source, renderer.template.render([_PROBE])]),
         "strip_thinking": options.strip_thinking,
         "on_overflow": options.on_overflow,
         "on_special": options.on_special,

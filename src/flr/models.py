@@ -281,7 +281,7 @@ def load(
     if source.base is not None:
         model = _merge_adapter(model, source)
     if not device_map and not quantization:
-        model = model.to(torch.device(device))
+        model.to(device)  # pyright: ignore[reportArgumentType] - its decorator hides the signature
     return model.eval()
 
 

@@ -12,6 +12,7 @@ Beside OUTPUT lie
 
 import hashlib
 import json
+import math
 import platform
 import sqlite3
 from collections.abc import Mapping
@@ -83,12 +84,7 @@ class Store:
     def __enter__(self) -> "Store":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._db.close()
 
     def get(self, key: str) -> Any | None:
@@ -105,6 +101,15 @@ class Store:
         if found is None or hashlib.sha256(found[0].encode()).hexdigest() != found[1]:
             return None
         return json.loads(found[0])
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def __getitem__(self, key: str) -> Any:
+        found = self.get(key)
+        if found is None:
+            raise KeyError(key)
+        return found
 
     def put(self, key: str, results: Any) -> None:
         """Keeps a block's results (plain data), whole or not at all."""
@@ -172,9 +177,13 @@ def read_record(output: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> None:
-    """Writes how OUTPUT was made, in one move."""
-    record = {"run": run_key, "output_sha256": file_sha256(output), **parts}
+def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes how OUTPUT was made, in one move; returns the whole record.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    record = {"run": run_key, "output_sha256": file_sha256(output), **_json(parts)}
     path = record_path(output)
     temporary = path.with_name(path.name + ".part")
     try:
@@ -183,3 +192,15 @@ def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    return record
+
+
+def _json(value: Any) -> Any:
+    """Plain data that every JSON reader takes: no NaN, which becomes null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(one) for one in value]
+    return str(value) if isinstance(value, Path) else value

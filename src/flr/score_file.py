@@ -1,21 +1,15 @@
 """Scores a file: rows in, rows with rewards out, resumable by block, on one process or several.
 
-    read and check every row -> blocks of rows -> measure what the store lacks -> assemble OUTPUT
+    read and check every row -> blocks of rows -> measure what the store lacks -> write OUTPUT
 
-Nothing is written to OUTPUT before all blocks are finished. The store keeps log-likelihoods, not
-rewards: another variant made of the same log-likelihoods, or other weights, computes nothing anew.
+Nothing is written to OUTPUT before all blocks are finished. The store keeps what the engine said,
+not rewards: other weights, or another variant made of the same log-likelihoods, compute nothing.
 """
 
-import json
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, fields
-from itertools import batched
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
@@ -24,10 +18,323 @@ import torch
 
 from flr import followups, io, runs
 from flr.engines.base import Tally
-from flr.errors import FlrError, InputError, OptionError, Problem, RenderError
-from flr.loading import Parts, ScorerOptions, make_scorer, prepare
+from flr.errors import InputError, OptionError, Problem, RenderError
+from flr.loading import Parts, ScorerOptions, prepare
 from flr.rows import Row
 from flr.runs import BLOCK_ROWS, Store
-from flr.scoring import Measured, Score, Scorer, Skipped, merged_weights, skippable, value
-from flr.stats import Summary, summarize
-from flr.types import Conversation
+from flr.scoring import Measured, Score, Skipped, merged_weights, skippable, value
+from flr.stats import pairwise_accuracy, summarize
+from flr.workers import Finished, default_workers, measure_blocks
+
+Progress = Callable[[int, int, int], None]
+"""Told after each block: responses done, responses in all, tokens run for the block."""
+
+SIDES = ("chosen", "rejected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(ScorerOptions):
+    """How a file is scored."""
+
+    split: str | None = None
+    """Split of a Hugging Face dataset."""
+    limit: int | None = None
+    """Score the first N rows only."""
+    per_followup: bool = False
+    """Also write every follow-up's log-likelihood and number of tokens."""
+    workers: int | None = None
+    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
+    force: bool = False
+    """Replace an OUTPUT that was made otherwise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"--workers {self.workers}; 1 or more was expected")
+        if self.device_map and (self.workers or 1) > 1:
+            raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")
+
+
+@dataclass(slots=True)
+class Totals:
+    """What is counted while OUTPUT is written.
+
+    Args:
+        rows: number of rows.
+        rewards: of the responses that were scored, in order.
+        lengths: of the same responses, characters.
+        margins: reward of chosen less that of rejected, of the pairs that were scored.
+        cut: number and place of responses whose oldest messages were dropped, with how many.
+        skipped: number and place of responses that were left out, with the reason.
+        whole: responses whose rows had to be tokenised from end to end.
+        paths: the engine's paths, with their reasons.
+        tally: the engine's work.
+    """
+
+    rows: int = 0
+    rewards: list[float] = field(default_factory=list[float])
+    lengths: list[int] = field(default_factory=list[int])
+    margins: list[float] = field(default_factory=list[float])
+    cut: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
+    skipped: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    whole: int = 0
+    paths: set[str] = field(default_factory=set[str])
+    tally: Tally = field(default_factory=Tally)
+
+    def add_block(self, block: Finished) -> None:
+        """Counts a block's work."""
+        self.paths.add(block.path)
+        self.tally.merge(block.tally)
+
+    def add(
+        self, row: Row, measured: Sequence[Measured | Skipped], scores: Sequence[Score | None]
+    ) -> None:
+        """Counts a row's responses."""
+        self.rows += 1
+        for number, (one, score) in enumerate(zip(measured, scores, strict=True)):
+            place = _place(row, number)
+            if isinstance(one, Skipped):
+                self.skipped.append((row.number, place, one.reason))
+                continue
+            assert score is not None, "what was measured has a score"
+            self.rewards.append(score.reward)
+            self.lengths.append(len(row.conversations[number].response))
+            self.whole += not one.split
+            if one.dropped:
+                self.cut.append((row.number, place, one.dropped))
+        if row.form == "pair" and scores[0] and scores[1]:
+            self.margins.append(scores[0].reward - scores[1].reward)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did.
+
+    Args:
+        record: how OUTPUT was made, as its run record says.
+        computed: blocks that were computed now; 0 where everything was there already.
+        warnings: sentences for the user.
+    """
+
+    record: Mapping[str, Any]
+    computed: int
+    warnings: Sequence[str] = ()
+
+
+def score_file(
+    source: str,
+    output: Path,
+    options: ScoreOptions,
+    progress: Progress = lambda _done, _total, _tokens: None,
+) -> Report:
+    """Scores every row of a file or dataset.
+
+    Args:
+        source: file, `-` for JSONL on standard input, or hub id; see `flr.io.load`.
+        output: `.jsonl` or `.parquet`.
+        options: see `ScoreOptions`.
+        progress: see `Progress`.
+
+    Raises:
+        InputError: rows that cannot be scored, all of them named, before any weights are loaded.
+        OutputError: OUTPUT cannot be written, or holds something else.
+        UserError: what the options name cannot be found or used.
+    """
+    begun = time.monotonic()
+    rows = io.load(source, split=options.split, limit=options.limit)
+    io.check_output(output, [row.columns for row in rows])
+    _check_columns(source, rows, options)
+    options = _with_threads(options)
+    parts = prepare(options)
+    run_key = _run_key(rows, output, options, parts)
+    if runs.is_done(output, run_key):
+        return Report(runs.read_record(output), computed=0)
+    if not options.force:
+        runs.check_free(output, run_key)
+    _check_rows(source, rows, options, parts)
+    blocks = [rows[at : at + BLOCK_ROWS] for at in range(0, len(rows), BLOCK_ROWS)]
+    totals = Totals()
+    with Store(runs.store_path(output)) as store:
+        computed = _fill(store, blocks, options, parts, progress)
+        io.write(output, _scored(store, blocks, options, parts, totals))
+    warnings = _warnings(rows, parts)
+    record = {
+        **_how(source, options, parts),
+        **_what(totals),
+        "warnings": warnings,
+        "blocks": {"rows_each": BLOCK_ROWS, "all": len(blocks), "computed_last": computed},
+        "seconds_last": round(time.monotonic() - begun, 3),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return Report(runs.write_record(output, run_key, record), computed, warnings)
+
+
+def _with_threads(options: ScoreOptions) -> ScoreOptions:
+    """The options with a number of threads, which is set here and in every worker."""
+    workers = options.workers or default_workers(options)
+    threads = options.threads or max(1, torch.get_num_threads() // workers)
+    torch.set_num_threads(threads)
+    return replace(options, threads=threads)
+
+
+def _added(row: Row, scores: Sequence[Score | None], options: ScoreOptions) -> dict[str, Any]:
+    """The columns that scoring adds to a row; null for a response that was left out."""
+    columns: dict[str, list[Any]] = {
+        "": [score and score.reward for score in scores],
+        "_by_category": [score and dict(score.by_category) for score in scores],
+    }
+    followups_ = [score and list(score.followups) for score in scores]
+    added: dict[str, Any] = {}
+    for end, values in columns.items():
+        if row.form == "pair":
+            added |= {f"reward_{side}{end}": one for side, one in zip(SIDES, values, strict=True)}
+        else:
+            several = row.form == "several"
+            added |= {f"rewards{end}": values} if several else {f"reward{end}": values[0]}
+    if options.per_followup and row.form == "pair":
+        added |= {f"followups_{side}": one for side, one in zip(SIDES, followups_, strict=True)}
+    elif options.per_followup:
+        added["followups"] = followups_ if row.form == "several" else followups_[0]
+    if options.reward == "official":
+        added["reward_variant"] = "official"
+    return added
+
+
+def _check_columns(source: str, rows: Sequence[Row], options: ScoreOptions) -> None:
+    """Raises where rows have a column already that scoring would write."""
+    problems = [
+        Problem(row.number, name, "this column is there already, and scoring would write it")
+        for row in rows
+        for name in _added(row, [None] * len(row.conversations), options)
+        if name in row.columns
+    ]
+    if problems:
+        raise InputError(source, problems, "Rename or drop the column in the input.")
+
+
+def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: Parts) -> None:
+    """Raises one error for all conversations that the model's template cannot take."""
+    skipped = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
+    texts = [followup.text for followup in parts.followup_set.followups]
+    problems: list[Problem] = []
+    for row in rows:
+        for number, conversation in enumerate(row.conversations):
+            try:
+                parts.renderer.check(conversation, texts)
+            except skipped:
+                continue
+            except RenderError as error:
+                problems.append(Problem(row.number, _place(row, number), str(error)))
+    if problems:
+        raise InputError(source, problems)
+
+
+def _place(row: Row, number: int) -> str:
+    """What a response of a row is called."""
+    if row.form == "pair":
+        return SIDES[number]
+    return "response" if row.form == "single" else f"responses[{number}]"
+
+
+def _run_key(rows: Sequence[Row], output: Path, options: ScoreOptions, parts: Parts) -> str:
+    return runs.key_of(
+        {
+            **parts.fingerprint,
+            "rows": [[row.number, row.columns] for row in rows],
+            "format": output.suffix,
+            "reward": options.reward,
+            "weights": merged_weights(parts.followup_set, options.weights),
+            "per_followup": options.per_followup,
+        }
+    )
+
+
+def _block_key(block: Sequence[Row], parts: Parts) -> str:
+    conversations = [asdict(c) for row in block for c in row.conversations]
+    return runs.key_of({**parts.fingerprint, "conversations": conversations})
+
+
+def _fill(
+    store: Store,
+    blocks: Sequence[Sequence[Row]],
+    options: ScoreOptions,
+    parts: Parts,
+    progress: Progress,
+) -> int:
+    """Measures every block that the store lacks; returns how many those were."""
+    keys = [_block_key(block, parts) for block in blocks]
+    missing = [i for i, key in enumerate(keys) if key not in store]
+    sizes = [sum(len(row.conversations) for row in block) for block in blocks]
+    total, done = sum(sizes), sum(sizes) - sum(sizes[i] for i in missing)
+    progress(done, total, 0)
+    work = [[c for row in blocks[i] for c in row.conversations] for i in missing]
+    for at, finished in measure_blocks(work, options, parts, options.workers):
+        store.put(keys[missing[at]], finished.as_plain())
+        done += sizes[missing[at]]
+        progress(done, total, finished.tally.tokens_run)
+    return len(missing)
+
+
+def _scored(
+    store: Store,
+    blocks: Sequence[Sequence[Row]],
+    options: ScoreOptions,
+    parts: Parts,
+    totals: Totals,
+) -> Iterator[dict[str, Any]]:
+    """Every row with its columns and what scoring adds, counted on the way."""
+    weights = merged_weights(parts.followup_set, options.weights)
+    for block in blocks:
+        finished = Finished.of_plain(store[_block_key(block, parts)])
+        totals.add_block(finished)
+        responses = iter(finished.responses)
+        for row in block:
+            measured = [next(responses) for _ in row.conversations]
+            scores = [
+                value(one, parts.followup_set, options.reward, weights)
+                if isinstance(one, Measured)
+                else None
+                for one in measured
+            ]
+            totals.add(row, measured, scores)
+            yield {**row.columns, **_added(row, scores, options)}
+
+
+def _warnings(rows: Sequence[Row], parts: Parts) -> list[str]:
+    texts = (message.content for row in rows for c in row.conversations for message in c.messages)
+    found = followups.script_mismatch(parts.followup_set, texts)
+    return [found] if found else []
+
+
+def _how(source: str, options: ScoreOptions, parts: Parts) -> dict[str, Any]:
+    """The half of the record that says how OUTPUT was made."""
+    return {
+        "input": source,
+        "reward": options.reward,
+        "model": {"name": options.model, "identity": parts.source.identity},
+        "followup_set": {"name": parts.followup_set.name, "sha256": parts.fingerprint["followups"]},
+        "weights": merged_weights(parts.followup_set, options.weights),
+        "options": {
+            name: str(v) if isinstance(v, Path) else v for name, v in asdict(options).items()
+        },
+        "made_with": dict(parts.fingerprint),
+    }
+
+
+def _what(totals: Totals) -> dict[str, Any]:
+    """The half of the record that says what came out."""
+    rewards, lengths = np.array(totals.rewards, float), np.array(totals.lengths, float)
+    return {
+        "rows": totals.rows,
+        "responses": len(totals.rewards) + len(totals.skipped),
+        "skipped": totals.skipped,
+        "cut": totals.cut,
+        "tokenised_whole": totals.whole,
+        "paths": sorted(totals.paths),
+        "requests_by_path": totals.tally.paths,
+        "tokens_run": totals.tally.tokens_run,
+        "tokens_asked": totals.tally.tokens_asked,
+        "summary": asdict(summarize(rewards, lengths)),
+        "pair_accuracy": pairwise_accuracy(np.array(totals.margins)) if totals.margins else None,
+    }

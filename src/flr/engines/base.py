@@ -105,6 +105,13 @@ class Tally:
         self.tokens_asked += tokens_asked
         self.paths[path] = self.paths.get(path, 0) + requests
 
+    def merge(self, other: "Tally") -> None:
+        """Adds the work of another tally."""
+        self.tokens_run += other.tokens_run
+        self.tokens_asked += other.tokens_asked
+        for path, requests in other.paths.items():
+            self.paths[path] = self.paths.get(path, 0) + requests
+
 
 class Engine(ABC):
     """Answers requests for log-likelihoods; see the module's docstring for the contract.
@@ -131,6 +138,10 @@ class Engine(ABC):
     def mean_logits(self, requests: Sequence[LogitRequest]) -> list[float]:
         """The mean raw logit of each request's ids, in order; not every engine has raw logits."""
         raise FlrError(f"the engine {self.name!r} gives no raw logits, which `official` needs")
+
+    def describe(self) -> str:
+        """Which path requests take, and why, in words for the run record."""
+        return self.name
 
     def check_lengths(self, rows: Sequence[tuple[int, ...]]) -> None:
         """Raises where a row is longer than the model takes."""

@@ -131,6 +131,10 @@ class HFEngine(Engine):
         values = iter(logits.tolist())
         return [float(np.mean([next(values) for _ in request.ids])) for request in requests]
 
+    def describe(self) -> str:
+        """Which path requests take, and why."""
+        return str(self.sharing)
+
     def _answer(self, reads: _Reads) -> Float[np.ndarray, "2 read"]:
         """Logit and log-sum-exp of the logits for every read, each row on the path that is right."""
         self.check_lengths(reads.rows)

@@ -140,7 +140,7 @@ def plan(rows: Sequence[tuple[int, ...]], wanted: Sequence[slice], *, budget: in
         tokens.extend(fresh)
     depth, end = np.empty(len(tokens), np.int64), np.empty(len(tokens), np.int64)
     _close(root, depth, end)
-    steps = tuple(_steps(root.children, 0, budget))
+    steps = tuple(_steps(root.children, budget))
     return Plan(np.array(tokens, np.int64), depth, end, tuple(nodes), steps)
 
 
@@ -187,49 +187,50 @@ def _close(root: _Run, depth: Int[np.ndarray, " node"], end: Int[np.ndarray, " n
         depth[run.start : run.stop] = np.arange(run.depth, run.depth + run.stop - run.start)
 
 
-def _steps(runs: Sequence[_Run], prefix: int, budget: int) -> Iterator[Step]:
-    """Packs sibling subtrees into steps; one that is too large keeps its run and goes on below it."""
-    packed: list[_Run] = []
-    for run in runs:
-        if packed and run.end - packed[0].start > budget:
-            yield _step(packed, prefix)
+def _forests(runs: Sequence[_Run], most: int) -> Iterator[list[_Run]]:
+    """Packs subtrees that stand side by side into forests of at most `most` tokens, in node order.
+
+    A subtree that is larger comes alone; only its run is meant then, and what is below it follows.
+    """
+    stack, packed = [*reversed(runs)], list[_Run]()
+    while stack:
+        run = stack.pop()
+        # In depth-first order, neighbours of one depth are siblings.
+        if packed and (run.depth != packed[0].depth or run.end - packed[0].start > most):
+            yield packed
             packed = []
-        if run.end - run.start <= budget:
+        if run.end - run.start <= most:
             packed.append(run)
         else:
-            yield from _large(run, prefix, budget)
+            yield [run]
+            stack.extend(reversed(run.children))
     if packed:
-        yield _step(packed, prefix)
+        yield packed
 
 
-def _large(run: _Run, prefix: int, budget: int) -> Iterator[Step]:
-    """Runs a long shared beginning in chunks that are kept, then everything behind it."""
-    for start in range(run.start, run.stop, budget):
-        stop = min(start + budget, run.stop)
-        whole = (Trunk(0, stop - start, stop - start),)
-        yield Step(start, stop, prefix + start - run.start, keep=True, pieces=whole)
-    yield from _steps(run.children, prefix + run.stop - run.start, budget)
+def _steps(runs: Sequence[_Run], budget: int) -> Iterator[Step]:
+    """Runs every forest in one step; the run of a larger subtree in chunks that are kept."""
+    for forest in _forests(runs, budget):
+        first, last = forest[0], forest[-1]
+        if last.end - first.start <= budget:
+            pieces = tuple(_pieces(forest))
+            yield Step(first.start, last.end, first.depth, keep=False, pieces=pieces)
+            continue
+        for start in range(first.start, first.stop, budget):
+            stop = min(start + budget, first.stop)
+            whole = (Trunk(0, stop - start, stop - start),)
+            yield Step(start, stop, first.depth + start - first.start, keep=True, pieces=whole)
 
 
-def _step(runs: Sequence[_Run], prefix: int) -> Step:
-    start = runs[0].start
-    return Step(start, runs[-1].end, prefix, keep=False, pieces=tuple(_pieces(runs, start)))
-
-
-def _pieces(runs: Sequence[_Run], origin: int) -> Iterator[Trunk | Bush]:
-    """Covers sibling subtrees by bushes of small neighbours and by trunks where one is large."""
-    bush: list[_Run] = []
-    for run in runs:
-        if bush and run.end - bush[0].start > BUSH_TOKENS:
-            yield Bush(bush[0].start - origin, bush[-1].end - origin)
-            bush = []
-        if run.end - run.start <= BUSH_TOKENS:
-            bush.append(run)
+def _pieces(runs: Sequence[_Run]) -> Iterator[Trunk | Bush]:
+    """Covers one step: small forests are bushes, the run of a larger subtree is a trunk."""
+    origin = runs[0].start
+    for forest in _forests(runs, BUSH_TOKENS):
+        first, last = forest[0], forest[-1]
+        if last.end - first.start <= BUSH_TOKENS:
+            yield Bush(first.start - origin, last.end - origin)
         else:
-            yield Trunk(run.start - origin, run.stop - origin, run.end - origin)
-            yield from _pieces(run.children, origin)
-    if bush:
-        yield Bush(bush[0].start - origin, bush[-1].end - origin)
+            yield Trunk(first.start - origin, first.stop - origin, first.end - origin)
 
 
 def ancestor_mask(end: Int[np.ndarray, " node"], start: int, stop: int) -> Bool[np.ndarray, "q k"]:

@@ -1,0 +1,68 @@
+"""The door: `flr VERB ...`. It parses, calls one function of the library, and maps errors to codes.
+
+Verbs are imported when they are called, so that `flr --help` stays light. Exit codes: 0 done, 1 a
+check says no, 2 the user's input, 3 a bug of ours, 130 stopped by Ctrl-C.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+from flr.errors import FlrError
+
+app = App(
+    name="flr",
+    help="Follow-up likelihood as reward: any chat language model as a reward model, without labels.",
+    version_flags=["--version"],
+    result_action="return_value",
+)
+app.command(
+    "flr.cli.score:score", name="score", help="Score responses: rows in, rows with rewards out."
+)
+app.command("flr.cli.explain:explain", name="explain", help="Show which follow-ups moved a reward.")
+app.command(
+    "flr.cli.followups:app", name="followups", help="List, show, check or import follow-up sets."
+)
+app.command(
+    "flr.cli.doctor:doctor", name="doctor", help="Check that a model is scored right, and how fast."
+)
+app.command("flr.cli.demo:demo", name="demo", help="Score 24 conversations with the default model.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command line and returns its exit code; errors are worded on standard error."""
+    try:
+        app(list(arguments), exit_on_error=False, print_error=False)
+    except FlrError as error:
+        return _say(error, error.exit_code)
+    except CycloptsError as error:
+        return _say(error, 2)
+    except KeyboardInterrupt:
+        return _say("stopped; the same command goes on from the last finished block", 130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing is left to say, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        return _say(
+            "this is a bug of flr, not of yours; please report it with the lines above and "
+            "the command that you gave",
+            3,
+        )
+    return 0
+
+
+def _say(message: object, code: int) -> int:
+    text = str(message).encode(errors="backslashreplace").decode()
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"flr: {text}", markup=False)
+    return code

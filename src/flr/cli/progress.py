@@ -1,0 +1,49 @@
+"""The bar that long work shows: what is done, the rate, the time left."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+@contextmanager
+def bar(console: Console, unit: str) -> Iterator[Callable[[int, int, int], None]]:
+    """Shows a bar while the block runs; nothing where the console is no terminal.
+
+    Args:
+        console: where to.
+        unit: what is counted.
+
+    Yields:
+        A function of the number done, the number in all, and tokens run since the last call.
+    """
+    columns = (
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(unit, total=None, rate="")
+        tokens = begun = 0
+
+        def tell(done: int, total: int, more: int) -> None:
+            nonlocal tokens, begun
+            now = progress.get_time()
+            if not begun:
+                begun = now
+            tokens += more
+            rate = f"{tokens / (now - begun):,.0f} tokens/s" if tokens and now > begun else ""
+            progress.update(task, completed=done, total=total, rate=rate)
+
+        yield tell

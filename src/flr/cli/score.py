@@ -1,0 +1,78 @@
+"""`flr score`: rows in, rows with rewards out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flr.cli.progress import bar
+from flr.score_file import Report, ScoreOptions, score_file
+
+
+def score(
+    source: Annotated[str, Parameter(name="INPUT")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    options: Annotated[ScoreOptions, Parameter(name="*")] = ScoreOptions(),
+) -> None:
+    """Score every response of a file by how likely its follow-ups are.
+
+    Rows may have messages; prompt and response (or completion); prompt, chosen and rejected;
+    prompt and responses; hh-rlhf transcripts; or the paper's utterance lists. Every row keeps its
+    columns and gets reward and reward_by_category (rewards, ... for several responses;
+    reward_chosen, reward_rejected, ... for pairs). A killed run goes on where it was when the same
+    command is given again, and ends with the same bytes. OUTPUT.run.json says how it was made.
+
+    Args:
+        source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
+        output: the file to write, .jsonl or .parquet.
+        options: how to score.
+    """
+    console = Console(stderr=True)
+    with bar(console, "responses") as progress:
+        report = score_file(source, output, options, progress)
+    show(console, output, report)
+
+
+def show(console: Console, output: Path, report: Report) -> None:
+    """Prints the closing summary of a run."""
+    record = report.record
+    for warning in report.warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, words in _lines(record):
+        table.add_row(Text(name, style="dim"), Text(words))
+    console.print(table)
+    done = "nothing to do, it was finished before" if not report.computed else ""
+    console.print(Text(f"{output}" + (f": {done}" if done else "")))
+
+
+def _lines(record: Any) -> list[tuple[str, str]]:
+    """What the summary says, a line each."""
+    summary = record["summary"]
+    lines = [("responses", f"{record['responses']} in {record['rows']} rows")]
+    if summary["count"]:
+        low, lower, median, upper, high = summary["quantiles"]
+        lines.append(("reward", f"mean {_number(summary['mean'])}, sd {_number(summary['sd'])}"))
+        lines.append(
+            ("quantiles", f"{low:.3f}  {lower:.3f}  {median:.3f}  {upper:.3f}  {high:.3f}")
+        )
+        lines.append(("with length", f"Spearman {_number(summary['length_spearman'])}"))
+    if record["pair_accuracy"] is not None:
+        lines.append(("chosen above rejected", f"{record['pair_accuracy']:.1%}"))
+    for name, what in (("cut", "oldest turns left out"), ("skipped", "left out")):
+        if record[name]:
+            rows = ", ".join(str(entry[0]) for entry in record[name][:10])
+            lines.append((name, f"{len(record[name])} responses ({what}), rows {rows}"))
+    if record["tokenised_whole"]:
+        lines.append(("slow", f"{record['tokenised_whole']} responses were tokenised whole"))
+    lines.append(("path", "; ".join(record["paths"])))
+    return lines
+
+
+def _number(number: float | None) -> str:
+    return "-" if number is None else f"{number:.3f}"

@@ -1,0 +1,124 @@
+"""What can be wrong with the content of a follow-up set, whether it came from a file or not.
+
+What makes a set unusable (an empty list, an empty text, impossible weights) is fatal. What only
+makes it a worse set (a duplicate, stray space, two styles of apostrophe) is told, and scored all
+the same: numbers of published sets can be remade.
+"""
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from flr.errors import MAX_LISTED, FollowUpError
+from flr.types import FollowUp, FollowUpSet
+
+POLARITIES = {"positive": 1, "negative": -1}
+"""The two lists of a category, in the order of a set, with the polarity of their follow-ups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong; `fatal` where the set cannot be used, `line` 0 where there is no file."""
+
+    place: str
+    message: str
+    fatal: bool = False
+    line: int = 0
+
+    def __str__(self) -> str:
+        parts = (f"line {self.line}" if self.line else "", self.place, self.message)
+        return ": ".join(part for part in parts if part)
+
+
+def shown(text: str) -> str:
+    """A text in quotes, its control characters escaped, its end left out where it is long."""
+    return repr(text) if len(text) <= 60 else f"{text[:57]!r}..."
+
+
+def _about_text(place: str, text: str) -> Iterator[Finding]:
+    kinds = {unicodedata.category(character) for character in text}
+    if not text.strip():
+        yield Finding(place, "empty text", fatal=True)
+    elif text != text.strip():
+        yield Finding(place, f"space at the beginning or end of {shown(text)}")
+    if "Cs" in kinds:
+        yield Finding(place, f"half of a surrogate pair in {shown(text)}", fatal=True)
+    if "Cc" in kinds:
+        yield Finding(place, f"line break or control character in {shown(text)}")
+
+
+def _about_repeats(texts: Mapping[str, FollowUp]) -> Iterator[Finding]:
+    """A text that stands in the set more than once, told once for each place after the first."""
+    first: dict[str, str] = {}
+    for place, followup in texts.items():
+        earlier = first.setdefault(followup.text, place)
+        if earlier != place and followup.text.strip():
+            alike = texts[earlier].polarity == followup.polarity
+            what = "duplicate" if alike else "text in both polarities, so it cancels itself"
+            yield Finding(place, f"{what}: {shown(followup.text)} is also {earlier}")
+
+
+def _about_apostrophes(texts: Mapping[str, FollowUp]) -> Iterator[Finding]:
+    straight = [place for place, f in texts.items() if re.search(r"\w'\w", f.text)]
+    curly = [place for place, f in texts.items() if re.search(r"\w’\w", f.text)]
+    if straight and curly:
+        rarer = min(curly, straight, key=len)[0]
+        yield Finding(
+            rarer,
+            f"mixed apostrophes: {len(straight)} texts of the set with ' and {len(curly)} with ’ "
+            f"(they are different tokens), here {shown(texts[rarer].text)}",
+        )
+
+
+def _about_weights(weights: Mapping[str, float]) -> Iterator[Finding]:
+    for category, weight in weights.items():
+        if not math.isfinite(weight) or weight < 0:
+            message = f"expected a finite number >= 0, got {weight!r}"
+            yield Finding(f"{category}, weight", message, fatal=True)
+    if weights and not any(weights.values()):
+        yield Finding("weights", "all are 0; at least one must be above", fatal=True)
+
+
+def about_content(texts: Mapping[str, FollowUp], weights: Mapping[str, float]) -> Iterator[Finding]:
+    """What is wrong with follow-ups, each under its place, and with the weights of categories."""
+    yield from _about_weights(weights)
+    for place, followup in texts.items():
+        yield from _about_text(place, followup.text)
+    yield from _about_repeats(texts)
+    yield from _about_apostrophes(texts)
+
+
+def empty_list(category: str, polarity: str, line: int = 0) -> Finding:
+    """A category without one of its two lists."""
+    message = f"empty: expected at least one {polarity} text"
+    return Finding(f"{category}, {polarity}", message, fatal=True, line=line)
+
+
+def about_set(followup_set: FollowUpSet) -> list[Finding]:
+    """What is wrong with a set that is in memory; a text's number counts from 1 in its list."""
+    words = {polarity: word for word, polarity in POLARITIES.items()}
+    texts, sizes = dict[str, FollowUp](), Counter[tuple[str, str]]()
+    for followup in followup_set.followups:
+        side = followup.category, words[followup.polarity]
+        sizes[side] += 1
+        texts[f"{side[0]}, {side[1]} {sizes[side]}"] = followup
+    categories = dict.fromkeys([*followup_set.categories, *followup_set.weights])
+    sides = [(category, polarity) for category in categories for polarity in POLARITIES]
+    missing = [empty_list(*side) for side in sides if side not in sizes]
+    if not categories:
+        missing = [Finding("categories", "empty: expected at least one", fatal=True)]
+    return [*missing, *about_content(texts, followup_set.weights)]
+
+
+def refuse(label: str, findings: Iterable[Finding]) -> None:
+    """Raise if any finding is fatal."""
+    fatal = [f"{label}: {finding}" for finding in findings if finding.fatal]
+    if not fatal:
+        return
+    lines = fatal[:MAX_LISTED]
+    if len(fatal) > MAX_LISTED:
+        lines.append(f"{label}: and {len(fatal) - MAX_LISTED} more problems")
+    raise FollowUpError("\n".join([*lines, "See a set that is right: `flr followups show short`."]))
