@@ -38,6 +38,24 @@ def shown(text: str) -> str:
     return repr(text) if len(text) <= 60 else f"{text[:57]!r}..."
 
 
+def _about_weights(weights: Mapping[str, float]) -> Iterator[Finding]:
+    for category, weight in weights.items():
+        if not math.isfinite(weight) or weight < 0:
+            message = f"expected a finite number >= 0, got {weight!r}"
+            yield Finding(f"{category}, weight", message, fatal=True)
+    if weights and not any(weights.values()):
+        yield Finding("weights", "all are 0; at least one must be above", fatal=True)
+
+
+def _about_empty(texts: Iterable[FollowUp], categories: Iterable[str]) -> Iterator[Finding]:
+    filled = {(followup.category, followup.polarity) for followup in texts}
+    for category in categories:
+        for word, polarity in POLARITIES.items():
+            if (category, polarity) not in filled:
+                message = f"empty: expected at least one {word} text"
+                yield Finding(f"{category}, {word}", message, fatal=True)
+
+
 def _about_text(place: str, text: str) -> Iterator[Finding]:
     kinds = {unicodedata.category(character) for character in text}
     if not text.strip():
@@ -73,44 +91,28 @@ def _about_apostrophes(texts: Mapping[str, FollowUp]) -> Iterator[Finding]:
         )
 
 
-def _about_weights(weights: Mapping[str, float]) -> Iterator[Finding]:
-    for category, weight in weights.items():
-        if not math.isfinite(weight) or weight < 0:
-            message = f"expected a finite number >= 0, got {weight!r}"
-            yield Finding(f"{category}, weight", message, fatal=True)
-    if weights and not any(weights.values()):
-        yield Finding("weights", "all are 0; at least one must be above", fatal=True)
-
-
-def about_content(texts: Mapping[str, FollowUp], weights: Mapping[str, float]) -> Iterator[Finding]:
-    """What is wrong with follow-ups, each under its place, and with the weights of categories."""
+def about(texts: Mapping[str, FollowUp], weights: Mapping[str, float]) -> Iterator[Finding]:
+    """What is wrong with follow-ups, each under its place, and the weights of all categories."""
+    if not weights:
+        yield Finding("categories", "missing or empty: expected at least one", fatal=True)
     yield from _about_weights(weights)
+    yield from _about_empty(texts.values(), weights)
     for place, followup in texts.items():
         yield from _about_text(place, followup.text)
     yield from _about_repeats(texts)
     yield from _about_apostrophes(texts)
 
 
-def empty_list(category: str, polarity: str, line: int = 0) -> Finding:
-    """A category without one of its two lists."""
-    message = f"empty: expected at least one {polarity} text"
-    return Finding(f"{category}, {polarity}", message, fatal=True, line=line)
-
-
 def about_set(followup_set: FollowUpSet) -> list[Finding]:
     """What is wrong with a set that is in memory; a text's number counts from 1 in its list."""
     words = {polarity: word for word, polarity in POLARITIES.items()}
-    texts, sizes = dict[str, FollowUp](), Counter[tuple[str, str]]()
+    texts, sizes = dict[str, FollowUp](), Counter[str]()
     for followup in followup_set.followups:
-        side = followup.category, words[followup.polarity]
+        side = f"{followup.category}, {words[followup.polarity]}"
         sizes[side] += 1
-        texts[f"{side[0]}, {side[1]} {sizes[side]}"] = followup
-    categories = dict.fromkeys([*followup_set.categories, *followup_set.weights])
-    sides = [(category, polarity) for category in categories for polarity in POLARITIES]
-    missing = [empty_list(*side) for side in sides if side not in sizes]
-    if not categories:
-        missing = [Finding("categories", "empty: expected at least one", fatal=True)]
-    return [*missing, *about_content(texts, followup_set.weights)]
+        texts[f"{side} {sizes[side]}"] = followup
+    weights = dict.fromkeys(followup_set.categories, 1.0) | dict(followup_set.weights)
+    return list(about(texts, weights))
 
 
 def refuse(label: str, findings: Iterable[Finding]) -> None:

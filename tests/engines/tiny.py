@@ -104,7 +104,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "cohere": ("cohere", {"logit_scale": 0.3}),
     "gpt-oss": ("gpt_oss", {**_EXPERTS, "sliding_window": WINDOW, "layer_types": _MIXED}),
     "bloom": ("bloom", {"n_head": 4, "n_layer": 2}),
-    "falcon-alibi": ("falcon", {"alibi": True, "new_decoder_architecture": False}),
+    "falcon-alibi": ("falcon", {"alibi": True, "new_decoder_architecture": False, "head_dim": None}),
     "mamba": ("mamba", _RECURRENT),
     "lfm2": (
         "lfm2",

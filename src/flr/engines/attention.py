@@ -9,8 +9,7 @@ merge exactly:
     out = exp(lse_1 - lse) * out_1 + exp(lse_2 - lse) * out_2
 
 so no mask over the whole step is ever built and no model code is copied. What is not plain causal
-attention is refused here by name (`NotShareable`), never approximated: a sliding window that ends
-inside the row is the caller's to rule out, since its effect depends on the length.
+attention is refused here by name (`NotShareable`), never approximated.
 
 Shapes: H query heads, G key/value heads (H is a multiple of G), N tokens of the step, P kept tokens
 before it, D head width; one packed row, so no batch axis in the helpers.
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
 from flr.engines.prefix_tree import Bush, Plan, Step, Trunk, ancestor_mask
 
@@ -38,9 +37,6 @@ SCORE_ELEMENTS = 2**24
 
 _KNOWN_TENSORS = frozenset({"position_ids", "cache_position"})
 """Tensors that models hand on to their attention and that do not change it."""
-
-Part = tuple[Float[Tensor, "H q D"], Float[Tensor, "H q"]]
-"""Attention over one set of keys, and the log-sum-exp of its scores (fp32)."""
 
 
 class NotShareable(Exception):  # noqa: N818 - an answer about a model, not an error of the user's
@@ -55,13 +51,15 @@ class TreeRun:
     Args:
         plan: the whole plan.
         step: the step that is run now.
-        kept: for each attention module, keys and values [G, P, D] of the current prefix.
-        calls: number of times that a layer's attention came here in this step.
+        kept: keys [G, P, D] and values [G, P, V] of the current prefix, by the number of the call.
+        masks: those of the step's bushes, by device.
+        calls: number of times that a layer's attention came here in this step. It stands for the
+            layer, since every step calls in the same order and one module may serve two layers.
     """
 
     plan: Plan
     step: Step
-    kept: dict[int, tuple[Float[Tensor, "G P D"], Float[Tensor, "G P D"]]] = field(
+    kept: dict[int, tuple[Float[Tensor, "G P D"], Float[Tensor, "G P V"]]] = field(
         default_factory=dict
     )
     masks: dict[tuple[Bush, torch.device], Float[Tensor, "q k"]] = field(default_factory=dict)
@@ -70,6 +68,11 @@ class TreeRun:
     def enter(self, step: Step) -> None:
         """Goes on to the next step."""
         self.step, self.masks, self.calls = step, {}, 0
+
+    @property
+    def longest(self) -> int:
+        """Longest row of the step, tokens."""
+        return int(self.plan.depth[self.step.start : self.step.stop].max()) + 1
 
     def mask(self, bush: Bush, device: torch.device) -> Float[Tensor, "q k"]:
         """The additive mask of a bush, made once a step: 0 to ancestors, -inf elsewhere."""
@@ -85,12 +88,15 @@ _current: ContextVar[TreeRun] = ContextVar("flr_tree_run")
 
 
 @contextmanager
-def running(run: TreeRun) -> Iterator[None]:
-    """Makes `run` the one that `tree_attention` reads."""
-    token = _current.set(run)
+def attending(model: PreTrainedModel, plan: Plan) -> Iterator[TreeRun]:
+    """Makes the model attend over a plan's tree, and leaves it as it was afterwards."""
+    run = TreeRun(plan, plan.steps[0])
+    token, before = _current.set(run), model.config._attn_implementation
     try:
-        yield
+        model.set_attn_implementation(NAME)
+        yield run
     finally:
+        model.set_attn_implementation(before or "eager")
         _current.reset(token)
 
 
@@ -99,7 +105,7 @@ def tree_attention(
     query: Float[Tensor, "1 H N D"],
     key: Float[Tensor, "1 G N D"],
     value: Float[Tensor, "1 G N V"],
-    attention_mask: None,
+    attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
     softcap: float | None = None,
@@ -111,26 +117,33 @@ def tree_attention(
     Raises:
         NotShareable: the layer wants something that is not a causal softmax.
     """
-    _refuse(module, attention_mask, is_causal, others)
     run = _current.get()
+    _refuse(module, run, attention_mask, is_causal, others)
     run.calls += 1
     q, k, v = query[0], key[0], value[0]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     out, lse = _within(run, q, k, v, scale, softcap)
-    _beyond(run, id(module), (out, lse), (q, k, v), scale, softcap)
+    _beyond(run, (out, lse), (q, k, v), scale, softcap)
     if run.step.keep:
-        _keep(run, id(module), k, v)
+        _keep(run, k, v)
     return out.to(query.dtype).transpose(0, 1)[None], None
 
 
 def _refuse(
-    module: torch.nn.Module, mask: object, is_causal: bool | None, others: dict[str, Any]
+    module: torch.nn.Module,
+    run: TreeRun,
+    mask: Tensor | None,
+    is_causal: bool | None,
+    others: dict[str, Any],
 ) -> None:
     """Raises where the layer is not plain causal attention."""
     if mask is not None:
         raise NotShareable("the model builds an attention mask of its own")
     if is_causal is False or getattr(module, "is_causal", True) is False:
         raise NotShareable("its attention is not causal")
+    window = others.get("sliding_window")
+    if window is not None and window < run.longest:
+        raise NotShareable(f"its attention slides over a window of {window} tokens")
     for name, value in others.items():
         if isinstance(value, Tensor) and name not in _KNOWN_TENSORS:
             raise NotShareable(f"its attention takes {name!r}")
@@ -158,7 +171,6 @@ def _within(
 
 def _beyond(
     run: TreeRun,
-    layer: int,
     total: tuple[Float[Tensor, "H N V"], Float[Tensor, "H N"]],
     qkv: tuple[Float[Tensor, "H N D"], Float[Tensor, "G N D"], Float[Tensor, "G N V"]],
     scale: float,
@@ -167,7 +179,7 @@ def _beyond(
     """Adds, in place, every token's attention to the trunks above its piece and to the kept prefix."""
     (out, lse), (q, k, v) = total, qkv
     if run.step.prefix:
-        kept_k, kept_v = (kept[:, : run.step.prefix] for kept in run.kept[layer])
+        kept_k, kept_v = (kept[:, : run.step.prefix] for kept in run.kept[run.calls])
         _merge(out, lse, *attend(q, kept_k, kept_v, scale, None, False, softcap))
     for piece in run.step.pieces:
         if isinstance(piece, Trunk) and piece.end > piece.stop:
@@ -189,12 +201,12 @@ def _merge(
     lse.copy_(total)
 
 
-def _keep(run: TreeRun, layer: int, k: Float[Tensor, "G N D"], v: Float[Tensor, "G N V"]) -> None:
+def _keep(run: TreeRun, k: Float[Tensor, "G N D"], v: Float[Tensor, "G N V"]) -> None:
     """Keeps the step's keys and values behind the prefix that it stood on."""
     if run.step.prefix:
-        old_k, old_v = (kept[:, : run.step.prefix] for kept in run.kept[layer])
+        old_k, old_v = (kept[:, : run.step.prefix] for kept in run.kept[run.calls])
         k, v = torch.cat([old_k, k], dim=1), torch.cat([old_v, v], dim=1)
-    run.kept[layer] = (k, v)
+    run.kept[run.calls] = (k, v)
 
 
 def attend(

@@ -10,13 +10,14 @@ called with the body replaced by one that returns the chunk.
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
 
 @final
@@ -31,57 +32,61 @@ class Head:
     def __init__(self, model: PreTrainedModel, elements: int) -> None:
         self.model = model
         self.body: nn.Module = model.base_model
-        self.elements = elements
-        self._output: Any = None
-
-    def states(
-        self, tokens: Int[Tensor, "row token"], **inputs: Tensor
-    ) -> Float[Tensor, "row token width"]:
-        """Hidden states of one forward pass of the body."""
-        device = self.model.device
-        inputs = {name: value.to(device) for name, value in inputs.items()}
-        self._output = self.body(input_ids=tokens.to(device), use_cache=False, **inputs)
-        return self._output.last_hidden_state
+        self.chunk = max(1, elements // model.config.get_text_config().vocab_size)
 
     def read(
         self,
-        hidden: Float[Tensor, "node width"],
+        tokens: Int[Tensor, "row token"],
         node: Int[np.ndarray, " read"],
         ids: Int[np.ndarray, " read"],
+        **inputs: Tensor,
     ) -> Float[np.ndarray, "2 read"]:
-        """Logit of `ids[i]` at `node[i]`, and the log-sum-exp of all logits there.
+        """Runs the body once and reads a few numbers of the logits.
+
+        Args:
+            tokens: what is run.
+            node: positions in `tokens`, counted through its rows one after the other.
+            ids: vocabulary id that is read at each of them.
+            inputs: what else the body takes, shaped as `tokens`.
 
         Returns:
-            Two rows, fp32: logits, and log-sum-exps (nats).
+            Two rows, fp32: the logit of `ids[i]` at `node[i]`, and the log-sum-exp of all logits
+            there (nats).
         """
-        unique, inverse = np.unique(node, return_inverse=True)
+        device = self.model.device
+        inputs = {name: value.to(device) for name, value in inputs.items()}
+        output = self.body(input_ids=tokens.to(device), use_cache=False, **inputs)
+        hidden = output.last_hidden_state.flatten(0, 1)
+        unique, place = np.unique(node, return_inverse=True)
+        order = np.argsort(place, kind="stable")
         result = np.empty((2, len(node)), np.float32)
-        chunk = max(1, self.elements // self._vocabulary)
-        order = np.argsort(inverse, kind="stable")
-        bounds = np.searchsorted(inverse[order], np.arange(0, len(unique) + chunk, chunk))
-        for first, begin, stop in zip(
-            range(0, len(unique), chunk), bounds, bounds[1:], strict=False
-        ):
+        for first in range(0, len(unique), self.chunk):
+            chunk = torch.from_numpy(unique[first : first + self.chunk])
+            logits = self._logits(output, hidden[chunk.to(hidden.device)])
+            begin, stop = np.searchsorted(place[order], [first, first + self.chunk])
             reads = order[begin:stop]
-            states = hidden[torch.from_numpy(unique[first : first + chunk]).to(hidden.device)]
-            logits = self._logits(states).float()
-            here = torch.from_numpy(inverse[reads] - first).to(logits.device)
-            wanted = logits[here, torch.from_numpy(ids[reads]).to(logits.device)]
-            lse = logits.logsumexp(-1)[here]
-            result[:, reads] = torch.stack([wanted, lse]).cpu().numpy()
+            result[:, reads] = _pick(logits, place[reads] - first, ids[reads])
         return result
 
-    @property
-    def _vocabulary(self) -> int:
-        return self.model.config.get_text_config().vocab_size
-
-    def _logits(self, states: Float[Tensor, "node width"]) -> Float[Tensor, "node vocabulary"]:
-        """The model's own logits for these hidden states."""
-        output = copy.copy(self._output)
+    def _logits(
+        self, output: ModelOutput, states: Float[Tensor, "node width"]
+    ) -> Float[Tensor, "node vocabulary"]:
+        """The model's own logits for some hidden states, its body's output otherwise unchanged."""
+        output = copy.copy(output)
         output.last_hidden_state = states[None]
         tokens = torch.zeros(1, len(states), dtype=torch.long, device=self.model.device)
         with _returning(self.body, output):
-            return self.model(input_ids=tokens, use_cache=False).logits[0]
+            return self.model(input_ids=tokens, use_cache=False).logits[0].float()
+
+
+def _pick(
+    logits: Float[Tensor, "node vocabulary"],
+    node: Int[np.ndarray, " read"],
+    ids: Int[np.ndarray, " read"],
+) -> Float[np.ndarray, "2 read"]:
+    """The logits asked for, and the log-sum-exp beside each."""
+    here, there = (torch.from_numpy(index).to(logits.device) for index in (node, ids))
+    return torch.stack([logits[here, there], logits.logsumexp(-1)[here]]).cpu().numpy()
 
 
 @contextmanager

@@ -13,19 +13,25 @@ both, hidden states meet the vocabulary only where a scored token is predicted (
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from transformers import PreTrainedModel
 
-from flr.engines import attention
-from flr.engines.attention import NotShareable, TreeRun
+from flr.engines.attention import NotShareable, attending
 from flr.engines.base import Engine, LogitRequest, LogLikelihood, Request
 from flr.engines.head import Head
 from flr.engines.prefix_tree import plan
-from flr.engines.sharing import Sharing, changing_rope, longest_row, reset_rope, sharing
+from flr.engines.sharing import (
+    NO_INTERFACE,
+    Sharing,
+    changing_rope,
+    longest_row,
+    reset_rope,
+    sharing,
+)
 from flr.errors import ModelError
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
@@ -33,6 +39,9 @@ BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 
 HEAD_ELEMENTS = {"cpu": 2**23, "cuda": 2**27}
 """Most logits held at once, by kind of device (fp32: 32 MiB and 512 MiB)."""
+
+PROBE_TOKENS, PROBE_FORK = 108, 12
+"""Longest row of the probe and the length of its own part, tokens."""
 
 PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
 """Largest mean difference on the probe that rounding explains, nats a token."""
@@ -98,17 +107,17 @@ class HFEngine(Engine):
         self.max_tokens = longest_row(config)
         self._head = Head(model, HEAD_ELEMENTS[kind])
         self._changing_rope = changing_rope(config)
-        self._own_attention = str(model.config._attn_implementation)
         self.sharing = Sharing(0, "sharing was switched off")
         if share:
             self.sharing = self._probed(sharing(model))
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[LogLikelihood]:
         """Answers every request, in order; see `Engine`."""
+        self.check_lengths([request.tokens for request in requests])
         asked = [request for request in requests if request.stop > request.start]
         logits, lse = self._answer(
             _Reads(
-                [request.tokens[: request.stop - 1] for request in asked],
+                [self._needed(request) for request in asked],
                 [slice(request.start - 1, request.stop - 1) for request in asked],
                 [request.tokens[request.start : request.stop] for request in asked],
             )
@@ -121,6 +130,7 @@ class HFEngine(Engine):
 
     def mean_logits(self, requests: Sequence[LogitRequest]) -> list[float]:
         """The mean raw logit of each request's ids after its last token, in order."""
+        self.check_lengths([request.tokens for request in requests])
         logits, _ = self._answer(
             _Reads(
                 [request.tokens for request in requests],
@@ -135,18 +145,20 @@ class HFEngine(Engine):
         """Which path requests take, and why."""
         return str(self.sharing)
 
+    def _needed(self, request: Request) -> tuple[int, ...]:
+        """The tokens to run: nothing is predicted from the last one, unless it sets frequencies."""
+        changes = self._changing_rope is not None and len(request.tokens) > self._changing_rope
+        return request.tokens if changes else request.tokens[: request.stop - 1]
+
     def _answer(self, reads: _Reads) -> Float[np.ndarray, "2 read"]:
         """Logit and log-sum-exp of the logits for every read, each row on the path that is right."""
-        self.check_lengths(reads.rows)
         self._check_vocabulary(reads)
-        result = np.full((2, sum(map(len, reads.ids))), np.nan, np.float32)
         takes = [self.sharing.takes(row) for row in reads.rows]
-        for name, way, on in (("shared", self._shared, True), ("plain", self._plain, False)):
-            chosen = [i for i, taken in enumerate(takes) if taken is on]
-            if chosen:
-                part = reads.select(chosen)
-                result[:, reads.places(chosen)], run = way(part)
-                self.tally.add(name, len(chosen), run, sum(map(len, part.rows)))
+        try:
+            result = self._by_path(reads, takes)
+        except NotShareable as refusal:
+            self.sharing = Sharing(0, str(refusal))
+            result = self._by_path(reads, [False] * len(takes))
         if not np.isfinite(result).all():
             raise ModelError(
                 f"the model's log-likelihoods are not finite numbers in {self.model.dtype}; "
@@ -156,41 +168,52 @@ class HFEngine(Engine):
 
     def _check_vocabulary(self, reads: _Reads) -> None:
         """Raises where a token lies outside the model's vocabulary."""
-        vocabulary = self.model.get_input_embeddings().weight.shape[0]
-        largest = max((max(map(max, part)) for part in (reads.rows, reads.ids) if part), default=0)
-        if largest >= vocabulary:
-            raise ModelError(
-                f"token id {largest} lies outside the model's vocabulary of {vocabulary}: the "
-                "tokenizer does not belong to this model"
-            )
+        embeddings: Any = self.model.get_input_embeddings()
+        vocabulary = embeddings.weight.shape[0]
+        for ids in (*reads.rows, *reads.ids):
+            if not 0 <= min(ids) <= max(ids) < vocabulary:
+                raise ModelError(
+                    f"a row holds the token id {max(ids)}, and the model's vocabulary has "
+                    f"{vocabulary}: the tokenizer does not belong to this model"
+                )
+
+    def _by_path(self, reads: _Reads, shared: Sequence[bool]) -> Float[np.ndarray, "2 read"]:
+        """The answers to all reads, those of the rows marked `shared` by the shared path."""
+        result = np.empty((2, sum(map(len, reads.ids))), np.float32)
+        for name, way, on in (("shared", self._shared, True), ("plain", self._plain, False)):
+            chosen = [i for i, taken in enumerate(shared) if taken is on]
+            if chosen:
+                part = reads.select(chosen)
+                result[:, reads.places(chosen)], run = way(part)
+                self.tally.add(name, len(chosen), run, sum(map(len, part.rows)))
+        return result
 
     @torch.inference_mode()
-    def _shared(self, reads: _Reads) -> tuple[Float[np.ndarray, "2 read"], int]:
+    def _shared(
+        self, reads: _Reads, budget: int | None = None
+    ) -> tuple[Float[np.ndarray, "2 read"], int]:
         """All rows through one prefix tree; also the number of tokens run."""
-        made = plan(reads.rows, reads.wanted, budget=self.batch_tokens)
+        made = plan(reads.rows, reads.wanted, budget=budget or self.batch_tokens)
         node, ids = reads.flat(made.nodes)
         result = np.empty((2, len(ids)), np.float32)
-        run = TreeRun(made, made.steps[0])
-        self._attend_by(attention.NAME)
-        with attention.running(run):
+        self._reset_rope()
+        with attending(self.model, made) as run:
             for step in made.steps:
                 run.enter(step)
                 tokens = torch.from_numpy(made.tokens[step.start : step.stop])[None]
                 depth = torch.from_numpy(made.depth[step.start : step.stop])[None]
-                hidden = self._head.states(tokens, position_ids=depth)
-                if run.calls == 0:
-                    raise NotShareable(
-                        "its attention does not pass through transformers' interface"
-                    )
                 here = np.flatnonzero((node >= step.start) & (node < step.stop))
-                result[:, here] = self._head.read(hidden[0], node[here] - step.start, ids[here])
+                result[:, here] = self._head.read(
+                    tokens, node[here] - step.start, ids[here], position_ids=depth
+                )
+                if run.calls == 0:
+                    raise NotShareable(NO_INTERFACE)
         return result, len(made.tokens)
 
     @torch.inference_mode()
     def _plain(self, reads: _Reads) -> tuple[Float[np.ndarray, "2 read"], int]:
         """Every row in full, in padded batches; also the number of tokens run, padding included."""
         result = np.empty((2, sum(map(len, reads.ids))), np.float32)
-        self._attend_by(self._own_attention)
         tokens_run = 0
         for batch in self._batches(reads.rows):
             part = reads.select(batch)
@@ -199,13 +222,10 @@ class HFEngine(Engine):
             mask = torch.zeros(len(batch), width, dtype=torch.long)
             for i, row in enumerate(part.rows):
                 tokens[i, : len(row)], mask[i, : len(row)] = torch.tensor(row), 1
-            if self._changing_rope is not None:
-                reset_rope(self.model)
-            hidden = self._head.states(tokens, attention_mask=mask)
             nodes = [np.arange(width)[cut] + i * width for i, cut in enumerate(part.wanted)]
-            result[:, reads.places(batch)] = self._head.read(
-                hidden.flatten(0, 1), *part.flat(nodes)
-            )
+            self._reset_rope()
+            here = reads.places(batch)
+            result[:, here] = self._head.read(tokens, *part.flat(nodes), attention_mask=mask)
             tokens_run += tokens.numel()
         return result, tokens_run
 
@@ -221,26 +241,32 @@ class HFEngine(Engine):
             yield order[begin : begin + size]
             begin += size
 
-    def _attend_by(self, name: str) -> None:
-        if self.model.config._attn_implementation != name:
-            self.model.set_attn_implementation(name)
+    def _reset_rope(self) -> None:
+        if self._changing_rope is not None:
+            reset_rope(self.model)
 
     def _probed(self, allowed: Sharing) -> Sharing:
         """What the configuration allows, unless a small forked row says that it is wrong."""
-        stem = min(96, (allowed.longest if allowed.longest is not None else 96) - 12)
+        limits = (PROBE_TOKENS, allowed.longest, self.max_tokens)
+        stem = min(limit for limit in limits if limit is not None) - PROBE_FORK
         if stem < 1:
-            return allowed
-        vocabulary = self.model.config.get_text_config().vocab_size
-        ids = [int(i) for i in np.random.default_rng(0).integers(0, vocabulary, stem + 60)]
-        rows = [tuple(ids[:stem] + ids[stem + at : stem + at + 12]) for at in range(0, 60, 12)]
-        reads = _Reads(
-            rows, [slice(stem - 1, len(row) - 1) for row in rows], [row[stem:] for row in rows]
-        )
+            return Sharing(0, allowed.reason or "its rows are too short to share anything")
+        reads = _probe(stem, self.model.config.get_text_config().vocab_size)
         try:
-            (shared, _), (plain, _) = self._shared(reads), self._plain(reads)
+            # A budget that cuts the stem, so that kept keys have their part in the comparison.
+            shared, _ = self._shared(reads, budget=PROBE_TOKENS // 2)
         except NotShareable as refusal:
             return Sharing(0, str(refusal))
+        plain, _ = self._plain(reads)
         difference = float(np.abs((shared[0] - shared[1]) - (plain[0] - plain[1])).mean())
         if difference > PROBE_TOLERANCE.get(self.model.dtype, 0.3):
             return Sharing(0, f"on a probe it differed from plain by {difference:.2g} nats a token")
         return allowed
+
+
+def _probe(stem: int, vocabulary: int) -> _Reads:
+    """Five rows of random tokens that fork behind a common stem, read from the fork on."""
+    ids = np.random.default_rng(0).integers(0, vocabulary, stem + 5 * PROBE_FORK).tolist()
+    forks = [tuple(ids[at : at + PROBE_FORK]) for at in range(stem, len(ids), PROBE_FORK)]
+    rows = [(*ids[:stem], *fork) for fork in forks]
+    return _Reads(rows, [slice(stem - 1, len(row) - 1) for row in rows], forks)

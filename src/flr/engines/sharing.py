@@ -9,12 +9,14 @@ depend on the length of the row.
 from dataclasses import dataclass
 from typing import Any, final
 
-import torch
+from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 _PLAIN_LAYERS = {"full_attention", "attention"}
 _WINDOW_LAYERS = {"sliding_attention", "chunked_attention"}
 _CHANGING_ROPES = ("dynamic", "longrope")
+
+NO_INTERFACE = "its attention does not pass through transformers' interface"
 
 
 @final
@@ -46,37 +48,30 @@ def sharing(model: PreTrainedModel) -> Sharing:
     """What the model's class and configuration allow."""
     config = model.config.get_text_config()
     layers = set(getattr(config, "layer_types", None) or [])
-    if getattr(model, "_is_stateful", False) or layers - _PLAIN_LAYERS - _WINDOW_LAYERS:
+    others = sorted(layers - _PLAIN_LAYERS - _WINDOW_LAYERS)
+    if getattr(model, "_is_stateful", False):
         return Sharing(0, "it carries a recurrent state, which cannot fork")
+    if others:
+        return Sharing(0, f"it has layers that are not plain attention ({', '.join(others)})")
     if not model._supports_attention_backend:
-        return Sharing(0, "its attention does not pass through transformers' interface")
-    limits = {
-        window: f"its attention slides over a window of {window} tokens"
-        for window in [_window(config, layers)]
-        if window is not None
-    }
-    rope = changing_rope(config)
+        return Sharing(0, NO_INTERFACE)
+    window, rope = _window(config, layers), changing_rope(config)
+    if window is not None and (rope is None or window <= rope):
+        return Sharing(window, f"its attention sees a window of {window} tokens")
     if rope is not None:
-        limits[rope] = f"its rotary frequencies depend on the length beyond {rope} tokens"
-    return min(
-        (Sharing(*limit) for limit in limits.items()), key=_length, default=Sharing(None, "")
-    )
-
-
-def _length(found: Sharing) -> int:
-    assert found.longest is not None
-    return found.longest
+        return Sharing(rope, f"its rotary frequencies depend on the length beyond {rope} tokens")
+    return Sharing(None, "")
 
 
 def _window(config: PretrainedConfig, layers: set[str]) -> int | None:
     """The shortest window of any layer, tokens; None where every layer sees everything."""
-    if layers and not layers & _WINDOW_LAYERS:
-        return None
-    if not layers and getattr(config, "use_sliding_window", True) is False:
-        return None
     names = ("sliding_window", "attention_chunk_size")
-    windows = [getattr(config, name, None) for name in names]
-    return min((window for window in windows if window), default=None)
+    windows = [window for name in names if (window := getattr(config, name, None))]
+    if layers & _WINDOW_LAYERS:
+        return max(0, min(windows, default=0))  # a window of unknown size is none that is safe
+    if layers or getattr(config, "use_sliding_window", True) is False:
+        return None
+    return min(windows, default=None)
 
 
 def changing_rope(config: PretrainedConfig) -> int | None:
@@ -103,11 +98,14 @@ def _ropes(config: PretrainedConfig) -> list[dict[str, Any]]:
     return nested or [found]
 
 
-def reset_rope(model: torch.nn.Module) -> None:
+def reset_rope(model: nn.Module) -> None:
     """Forgets the frequencies that an earlier, longer row left behind in `dynamic` embeddings."""
     for module in model.modules():
-        longest = getattr(module, "original_max_seq_len", None)
-        if longest is not None and hasattr(module, "original_inv_freq"):
-            original = module.original_inv_freq.to(module.inv_freq.device)  # pyright: ignore
-            module.register_buffer("inv_freq", original, persistent=False)
-            module.max_seq_len_cached = longest
+        if not hasattr(module, "original_max_seq_len"):
+            continue
+        for name, original in dict(module.named_buffers(recurse=False)).items():
+            if name.endswith("original_inv_freq"):
+                # A copy: other kinds of embeddings change these frequencies in place.
+                kind = name.removesuffix("original_inv_freq")
+                module.register_buffer(f"{kind}inv_freq", original.clone(), persistent=False)
+                setattr(module, f"{kind}max_seq_len_cached", module.original_max_seq_len)
