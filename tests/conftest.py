@@ -1,6 +1,16 @@
-"""Makes `tests` importable from the tests themselves, however pytest is started."""
+"""Makes `tests` importable from the tests themselves, and builds the tiny model that many share."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.tiny_model import save_tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random Llama and a ChatML tokenizer; read-only by custom."""
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))

@@ -94,7 +94,7 @@ def _about_apostrophes(texts: Mapping[str, FollowUp]) -> Iterator[Finding]:
 def about(texts: Mapping[str, FollowUp], weights: Mapping[str, float]) -> Iterator[Finding]:
     """What is wrong with follow-ups, each under its place, and the weights of all categories."""
     if not weights:
-        yield Finding("categories", "missing or empty: expected at least one", fatal=True)
+        yield Finding("categories", "empty: expected at least one", fatal=True)
     yield from _about_weights(weights)
     yield from _about_empty(texts.values(), weights)
     for place, followup in texts.items():
@@ -118,9 +118,8 @@ def about_set(followup_set: FollowUpSet) -> list[Finding]:
 def refuse(label: str, findings: Iterable[Finding]) -> None:
     """Raise if any finding is fatal."""
     fatal = [f"{label}: {finding}" for finding in findings if finding.fatal]
-    if not fatal:
-        return
-    lines = fatal[:MAX_LISTED]
     if len(fatal) > MAX_LISTED:
-        lines.append(f"{label}: and {len(fatal) - MAX_LISTED} more problems")
-    raise FollowUpError("\n".join([*lines, "See a set that is right: `flr followups show short`."]))
+        fatal[MAX_LISTED:] = [f"{label}: and {len(fatal) - MAX_LISTED} more problems"]
+    if fatal:
+        hint = "See a set that is right: `flr followups show short`."
+        raise FollowUpError("\n".join([*fatal, hint]))

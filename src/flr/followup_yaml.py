@@ -138,15 +138,61 @@ class Reading:
                 self.texts[place] = FollowUp(text, category, POLARITIES[word])
             case ("categories", str(category), "weight"):
                 self.weight(node, category, place)
-            case ("name" | "language" | "licence" | "source" as key,) if node.value:
-                self.header[key] = self.line(node, place)
-            case (
-                (str(),)
-                | ("categories", str())
-                | ("categories", str(), "positive" | "negative")
-            ) if not node.value and path[-1]:
-                pass
+            case ("name" | "language" | "licence" | "source" as key,):
+                self.header[key] = self.line(node, place) if node.value else ""
+            case ("categories", *_) if len(path) <= 3 and not node.value:
+                pass  # an empty list, or all of them: told with the content
             case _:
                 near = did_you_mean(str(path[-1]), _KEYS) if path else ""
                 expected = _TOP if len(path) < 2 else _INSIDE
                 self.wrong(node, place, f"not expected here.{near} {expected}")
+
+    def document(self, root: yaml.Node) -> None:
+        """Read the whole file."""
+        for path, node in self.leaves(root, ()):
+            self.lines[_place(path)] = _line(node)
+            if len(path) > 1 and path[0] == "categories" and isinstance(path[1], str):
+                self.weights.setdefault(path[1], 1.0)
+                for word in POLARITIES:  # where an empty list is told
+                    self.lines.setdefault(f"{path[1]}, {word}", _line(node))
+            self.leaf(path, node)
+        for key in ("name", "language"):
+            if not self.header[key]:
+                self.wrong(root, key, "missing or empty")
+        rank = {category: number for number, category in enumerate(self.weights)}
+        by_place = self.texts.items()
+        self.texts = dict(sorted(by_place, key=lambda at: (rank[at[1].category], -at[1].polarity)))
+
+
+def _not_yaml(error: Exception) -> Finding:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return Finding("", f"not YAML: {reason}", fatal=True, line=mark.line + 1 if mark else 0)
+
+
+def _decoded(path: str) -> str:
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FollowUpError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it in this encoding."
+        ) from error
+
+
+def read(name_or_path: str | Path) -> Reading:
+    """All that is in a set's file, and all that is wrong with it in the order of its lines.
+
+    Raises:
+        FollowUpError: there is no such set or file, or it is not a text file.
+    """
+    known, reading = name_or_path in available(), Reading()
+    text = _decoded(str(DATA / f"{name_or_path}.yaml" if known else name_or_path))
+    try:
+        reading.document(yaml.compose(text, Loader=yaml.SafeLoader) or yaml.MappingNode("", []))
+    except _UNREADABLE as error:
+        reading.findings.append(_not_yaml(error))
+        return reading
+    for finding in about(reading.texts, reading.weights):
+        reading.findings.append(replace(finding, line=reading.lines.get(finding.place, 0)))
+    reading.findings.sort(key=lambda finding: finding.line)
+    return reading

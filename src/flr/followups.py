@@ -14,21 +14,11 @@ from pathlib import Path
 import yaml
 
 from flr.followup_checks import POLARITIES, about_set, refuse
-from flr.followup_yaml import HEADER, available, read
-from flr.published import import_published
-from flr.scripts import script_mismatch
+from flr.followup_yaml import HEADER, read
+from flr.followup_yaml import available as available
+from flr.published import import_published as import_published
+from flr.scripts import script_mismatch as script_mismatch
 from flr.types import FollowUpSet
-
-__all__ = [
-    "available",
-    "check",
-    "digest",
-    "import_published",
-    "load",
-    "problems",
-    "script_mismatch",
-    "to_yaml",
-]
 
 
 def load(name_or_path: str | Path) -> FollowUpSet:
@@ -89,9 +79,8 @@ def problems(followup_set: FollowUpSet) -> tuple[str, ...]:
         One sentence a problem, naming category, polarity and number; empty where all is well.
 
     Example:
-        >>> from flr.types import FollowUp
-        >>> problems(FollowUpSet("mine", "en", "", "", (FollowUp("Yes!", "fit", 1),), {"fit": 1.0}))
-        ('fit, negative: empty: expected at least one negative text',)
+        >>> problems(FollowUpSet("mine", "en", "", "", (), {"fit": 1.0}))[0]
+        'fit, positive: empty: expected at least one positive text'
     """
     return tuple(str(finding) for finding in about_set(followup_set))
 

@@ -45,7 +45,7 @@ Dtype = Literal["auto", "bf16", "fp16", "fp32"]
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 UNPACKED_BYTES = 2**29
-"""Largest GGUF file whose unpacked form is kept on disk, since unpacking takes longer than scoring."""
+"""Largest GGUF file whose unpacked form is kept on disk: unpacking takes longer than scoring."""
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.gguf")
@@ -349,13 +349,13 @@ def _merge_adapter(model: PreTrainedModel, source: Source) -> PreTrainedModel:
 
 @contextlib.contextmanager
 def _worded(source: Source) -> Iterator[None]:
-    """Maps the many errors of loading to one; keeps transformers' bars and chatter off the screen."""
+    """Maps the many errors of loading to one; keeps transformers' chatter off the screen."""
     bars = transformers.utils.logging.is_progress_bar_enabled()
     level = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        with open(os.devnull, "w") as void, contextlib.redirect_stderr(void):
+        with Path(os.devnull).open("w") as void, contextlib.redirect_stderr(void):
             yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError(

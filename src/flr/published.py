@@ -5,7 +5,6 @@ module level. It is parsed and never executed; all other code in it is ignored.
 """
 
 import ast
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,38 +18,37 @@ _SIGNS = {"pos": 1, "neg": -1}
 
 
 def _parsed(path: str) -> ast.Module:
+    content = read_bytes(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes in somebody else's file
-            return ast.parse(read_bytes(path))
-    except SyntaxError as error:
-        place = f"line {error.lineno}: " if error.lineno else ""
-        raise FollowUpError(f"{path}: {place}not Python: {error.msg}.") from error
-    except (RecursionError, MemoryError) as error:
-        raise FollowUpError(f"{path}: not Python that can be parsed: {error}.") from error
+            return ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        reason = f"line {line}: not Python" if line else "not Python"
+        raise FollowUpError(f"{path}: {reason}: {getattr(error, 'msg', error)}.") from error
 
 
-def _assigned(module: ast.Module) -> Iterator[tuple[str, int, ast.List]]:
-    """Category, polarity and list of each module-level `<category>_pos|neg = [...]`."""
-    for statement in module.body:
-        if not isinstance(statement, ast.Assign | ast.AnnAssign):
-            continue
-        single = isinstance(statement, ast.AnnAssign)
-        for target in [statement.target] if single else statement.targets:
-            match = isinstance(target, ast.Name) and re.fullmatch(r"(.+)_(pos|neg)", target.id)
-            if match and isinstance(statement.value, ast.List):
-                yield match[1], _SIGNS[match[2]], statement.value
-
-
-def _literals(path: str, literal: ast.List) -> Iterator[str]:
+def _texts(path: str, literal: ast.List) -> Iterator[str]:
     for item in literal.elts:
         if not (isinstance(item, ast.Constant) and isinstance(item.value, str)):
             raise FollowUpError(
-                f"{path}: line {item.lineno}: expected a string literal in this list, "
-                f"got `{ast.unparse(item)[:60]}`. The file is only parsed, never run: "
-                "write the text out."
+                f"{path}: line {item.lineno}: expected a string literal, got "
+                f"`{ast.unparse(item)[:60]}`; the file is only parsed, never run."
             )
         yield item.value
+
+
+def _lists(path: str) -> dict[tuple[str, int], list[str]]:
+    """The module-level lists by category and polarity; of two of one name the last one counts."""
+    lists: dict[tuple[str, int], list[str]] = {}
+    for statement in _parsed(path).body:
+        match statement:
+            case ast.Assign([ast.Name(name)], ast.List() as literal):
+                category, _, side = name.rpartition("_")
+                if category and side in _SIGNS:
+                    lists[category, _SIGNS[side]] = list(_texts(path, literal))
+    return lists
 
 
 def import_published(path: str | Path, name: str = "published") -> FollowUpSet:
@@ -73,22 +71,21 @@ def import_published(path: str | Path, name: str = "published") -> FollowUpSet:
     label = str(path)
     if not name.strip() or not name.isprintable():
         raise FollowUpError(f"a set cannot be named {shown(name)}; give a printable name.")
-    lists = {(category, sign): node for category, sign, node in _assigned(_parsed(label))}
+    lists = _lists(label)
     if not lists:
         raise FollowUpError(
             f"{label}: no lists named <category>_pos and <category>_neg at module level; "
             "expected the authors' utils.py."
         )
     positive_first = sorted(lists, key=lambda key: -key[1])
-    categories = dict.fromkeys((category for category, _ in positive_first), 1.0)
+    weights = dict.fromkeys((category for category, _ in positive_first), 1.0)
     followups = tuple(
         FollowUp(text, category, sign)
-        for category in categories
+        for category in weights
         for sign in _SIGNS.values()
-        if (category, sign) in lists
-        for text in _literals(label, lists[category, sign])
+        for text in lists.get((category, sign), ())
     )
     source = f"imported from {Path(path).name}"
-    imported = FollowUpSet(name, "en", "NOASSERTION", source, followups, categories)
+    imported = FollowUpSet(name, "en", "NOASSERTION", source, followups, weights)
     refuse(label, about_set(imported))
     return imported

@@ -1,4 +1,4 @@
-"""The run store: finished blocks of a run, so that a killed run goes on and ends with the same bytes.
+"""The run store: finished blocks, so that a killed run goes on and ends with the same bytes.
 
 Rows are planned in fixed blocks of consecutive rows. A block is the unit of batching, of resuming
 and of what one process gets; what is in a batch therefore never depends on where a run died or on

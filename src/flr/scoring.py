@@ -203,7 +203,8 @@ def value(
         weights: weight of each category.
     """
     values, tokens = np.array(measured.values), np.array(measured.tokens)
-    baseline = np.array(measured.baseline_values), np.array(measured.baseline_tokens)
+    empty = np.array(measured.baseline_values), np.array(measured.baseline_tokens)
+    baseline = empty if reward == "pmi" else ()
     official = reward == "official"
     each = values if official else rewards.per_followup(values, tokens, reward, *baseline)
     by_category = rewards.by_category(each, followup_set)

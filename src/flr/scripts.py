@@ -10,39 +10,34 @@ from itertools import islice
 
 from flr.types import FollowUpSet
 
-SAMPLED_TEXTS, SAMPLED_CHARACTERS, FEWEST_LETTERS, SMALL_SHARE = 1000, 500, 10, 0.2
+TEXTS, CHARACTERS, FEWEST_LETTERS, SMALL_SHARE = 1000, 500, 10, 0.2
 """How much is looked at, what is too little to tell, what share of the letters counts as none."""
+
+_KANA = ("HIRAGANA", "KATAKANA")
 
 
 def _script(letter: str) -> str:
-    """The first word of a letter's Unicode name, which names its script."""
-    words = unicodedata.name(letter, "UNKNOWN").split()
-    script = words[1] if words[0] in ("FULLWIDTH", "HALFWIDTH") and len(words) > 1 else words[0]
-    return {"HIRAGANA": "KANA", "KATAKANA": "KANA", "KATAKANA-HIRAGANA": "KANA", "CJK": "HAN"}.get(
-        script, script
-    )
+    """The word of a letter's Unicode name that names its script."""
+    name = unicodedata.name(letter, "UNKNOWN")
+    word = name.removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ").split()[0]
+    return {"CJK": "HAN"}.get(word, "KANA" if word.partition("-")[0] in _KANA else word)
 
 
 def _script_counts(texts: Iterable[str]) -> Counter[str]:
     """Letters by script, of the beginnings of the first texts; Japanese is one script."""
-    letters: Counter[str] = Counter()
-    for text in islice(texts, SAMPLED_TEXTS):
-        letters.update(text[:SAMPLED_CHARACTERS])
+    letters = Counter(char for text in islice(texts, TEXTS) for char in text[:CHARACTERS])
     scripts: Counter[str] = Counter()
     for letter, count in letters.items():
         if letter.isalpha():
             scripts[_script(letter)] += count
     if scripts["KANA"] > 0.1 * scripts["HAN"]:  # Chinese has no kana, Japanese is full of it
         scripts["JAPANESE"] = scripts.pop("KANA") + scripts.pop("HAN", 0)
-    return +scripts
+    return scripts
 
 
 def _majority(scripts: Counter[str]) -> str | None:
-    total = scripts.total()
-    if total < FEWEST_LETTERS:
-        return None
-    script, count = scripts.most_common(1)[0]
-    return script if count > total / 2 else None
+    most, count = max(scripts.items(), key=lambda item: item[1], default=("", 0))
+    return most if count > scripts.total() / 2 and scripts.total() >= FEWEST_LETTERS else None
 
 
 def script_mismatch(followup_set: FollowUpSet, texts: Iterable[str]) -> str | None:

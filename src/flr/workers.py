@@ -123,8 +123,8 @@ def _shared_out(
                     yield waiting.pop(future), future.result()
         except BrokenProcessPool as error:
             raise UserError(
-                "a worker process died, most often because memory ran out: take fewer --workers or a "
-                "smaller --batch-tokens and give the same command again; finished blocks are kept"
+                "a worker process died, most often because memory ran out: take fewer --workers or "
+                "a smaller --batch-tokens and give the same command again; finished blocks are kept"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -104,7 +104,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "cohere": ("cohere", {"logit_scale": 0.3}),
     "gpt-oss": ("gpt_oss", {**_EXPERTS, "sliding_window": WINDOW, "layer_types": _MIXED}),
     "bloom": ("bloom", {"n_head": 4, "n_layer": 2}),
-    "falcon-alibi": ("falcon", {"alibi": True, "new_decoder_architecture": False, "head_dim": None}),
+    "falcon-alibi": ("falcon", {"alibi": True, "new_decoder_architecture": False}),
     "mamba": ("mamba", _RECURRENT),
     "lfm2": (
         "lfm2",
@@ -132,29 +132,33 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 def config(name: str, **changes: Any) -> PretrainedConfig:
     """The configuration of one of `CONFIGS`."""
     kind, own = CONFIGS[name]
-    return AutoConfig.for_model(kind, **{**_SIZES, **own, **changes})
+    sizes = {**_SIZES, **own, **changes}
+    if kind == "falcon":
+        del sizes["head_dim"]  # a property there
+    return AutoConfig.for_model(kind, **sizes)
 
 
 def build(name: str, *, seed: int = 0, **changes: Any) -> PreTrainedModel:
     """A model of one of `CONFIGS` with wide random weights, fp32."""
-    model = AutoModelForCausalLM.from_config(config(name, **changes)).eval()
-    _scatter(model, torch.Generator().manual_seed(seed))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config(name, **changes)).eval()
+        _scatter(model)
     return model
 
 
-def _scatter(model: PreTrainedModel, generator: torch.Generator) -> None:
+def _scatter(model: PreTrainedModel) -> None:
     """Draws weights so that a layer changes its input about as much as the input itself is large."""
-    embeddings = {id(model.get_input_embeddings().weight)}
-    head = {id(model.get_output_embeddings().weight)}
+    embeddings: Any = model.get_input_embeddings()
+    head: Any = model.get_output_embeddings()
+    gains = {id(embeddings.weight): 32**0.5, id(head.weight): 3.0}
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "A_log" in name or "dt_" in name or name.endswith(".D"):
                 continue  # the time constants of a recurrence have bounds of their own
-            noise = torch.randn(weight.shape, generator=generator)
-            if id(weight) in embeddings:
-                weight.copy_(noise)
-            elif weight.dim() >= 2:
-                gain = 3.0 if id(weight) in head else 1.2
+            noise = torch.randn(weight.shape)
+            if weight.dim() >= 2:
+                gain = gains.get(id(weight), 1.2)
                 weight.copy_(noise * gain * weight[0].numel() ** -0.5)
             else:
                 weight.add_(noise * 0.2)

@@ -8,17 +8,21 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
+import yaml
 from cyclopts import App, CycloptsError
+from cyclopts.config import Yaml
 from rich.console import Console
 
-from flr.errors import FlrError
+from flr.errors import FlrError, OptionError
 
 app = App(
     name="flr",
-    help="Follow-up likelihood as reward: any chat language model as a reward model, without labels.",
+    help="Follow-up likelihood as reward: any chat model as a reward model, without labels.",
     version_flags=["--version"],
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 app.command(
     "flr.cli.score:score", name="score", help="Score responses: rows in, rows with rewards out."
@@ -41,15 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; errors are worded on standard error."""
     try:
-        app(list(arguments), exit_on_error=False, print_error=False)
+        app.config, rest = _config(arguments)
+        app(rest, exit_on_error=False, print_error=False)
     except FlrError as error:
         return _say(error, error.exit_code)
     except CycloptsError as error:
         return _say(error, 2)
     except KeyboardInterrupt:
         return _say("stopped; the same command goes on from the last finished block", 130)
-    except BrokenPipeError:
-        # Whoever read our output has gone; nothing is left to say, also not at exit.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has gone (rich says it by SystemExit); at exit, too, nothing more
+        # is to be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
@@ -60,6 +66,28 @@ def run(arguments: Sequence[str]) -> int:
             3,
         )
     return 0
+
+
+def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
+    """Takes `--config FILE` out of the arguments; what they say themselves goes before the file."""
+    rest = [part for one in arguments for part in _split(one)]
+    if "--config" not in rest:
+        return (), rest
+    at = rest.index("--config")
+    if at + 1 == len(rest):
+        raise OptionError("--config needs a YAML file with options, such as `set: short`")
+    path = rest[at + 1]
+    try:
+        yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise OptionError(f"--config {path}: cannot be read as YAML ({error})") from error
+    found = Yaml(path, must_exist=True, use_commands_as_keys=False)
+    return (found,), rest[:at] + rest[at + 2 :]
+
+
+def _split(argument: str) -> list[str]:
+    """`--config=FILE` as two words."""
+    return argument.split("=", 1) if argument.startswith("--config=") else [argument]
 
 
 def _say(message: object, code: int) -> int:

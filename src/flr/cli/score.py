@@ -13,11 +13,12 @@ from flr.score_file import Report, ScoreOptions, score_file
 
 
 def score(
-    source: Annotated[str, Parameter(name="INPUT")],
+    source: Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)],
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    options: Annotated[ScoreOptions, Parameter(name="*")] = ScoreOptions(),
+    config: Path | None = None,
+    options: Annotated[ScoreOptions | None, Parameter(name="*")] = None,
 ) -> None:
     """Score every response of a file by how likely its follow-ups are.
 
@@ -30,11 +31,13 @@ def score(
     Args:
         source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
         output: the file to write, .jsonl or .parquet.
+        config: YAML file with options, such as `set: short`; the command line goes before it.
         options: how to score.
     """
+    del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
     with bar(console, "responses") as progress:
-        report = score_file(source, output, options, progress)
+        report = score_file(source, output, options or ScoreOptions(), progress)
     show(console, output, report)
 
 

@@ -107,7 +107,6 @@ def tree_attention(
     value: Float[Tensor, "1 G N V"],
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    dropout: float = 0.0,
     softcap: float | None = None,
     is_causal: bool | None = None,
     **others: Any,
@@ -176,7 +175,7 @@ def _beyond(
     scale: float,
     softcap: float | None,
 ) -> None:
-    """Adds, in place, every token's attention to the trunks above its piece and to the kept prefix."""
+    """Adds, in place, the attention to the trunks above a token's piece and to the kept prefix."""
     (out, lse), (q, k, v) = total, qkv
     if run.step.prefix:
         kept_k, kept_v = (kept[:, : run.step.prefix] for kept in run.kept[run.calls])

@@ -135,7 +135,7 @@ class Engine(ABC):
             ContextOverflowError: a row is longer than `max_tokens`.
         """
 
-    def mean_logits(self, requests: Sequence[LogitRequest]) -> list[float]:
+    def mean_logits(self, requests: Sequence[LogitRequest]) -> list[float]:  # noqa: ARG002
         """The mean raw logit of each request's ids, in order; not every engine has raw logits."""
         raise FlrError(f"the engine {self.name!r} gives no raw logits, which `official` needs")
 

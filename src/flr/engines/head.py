@@ -17,7 +17,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
+
+from flr.errors import ModelError
 
 
 @final
@@ -25,13 +27,16 @@ class Head:
     """A causal language model, cut in two: the body (tokens to hidden states) and the rest.
 
     Args:
-        model: any causal language model whose `base_model` gives `last_hidden_state`.
+        model: any causal language model of transformers, in evaluation mode.
         elements: most logits held at once.
+
+    Raises:
+        ModelError: no part of the model gives hidden states.
     """
 
     def __init__(self, model: PreTrainedModel, elements: int) -> None:
         self.model = model
-        self.body: nn.Module = model.base_model
+        self.body = _body(model)
         self.chunk = max(1, elements // model.config.get_text_config().vocab_size)
 
     def read(
@@ -77,6 +82,32 @@ class Head:
         tokens = torch.zeros(1, len(states), dtype=torch.long, device=self.model.device)
         with _returning(self.body, output):
             return self.model(input_ids=tokens, use_cache=False).logits[0].float()
+
+
+@torch.inference_mode()
+def _body(model: PreTrainedModel) -> nn.Module:
+    """The outermost part of the model that gives hidden states, found by watching one token pass.
+
+    By name it cannot be found: `base_model` is not the part that every model's forward calls.
+    """
+    found: list[nn.Module] = []
+
+    def note(part: nn.Module, _: object, output: object) -> None:
+        if hasattr(output, "last_hidden_state"):
+            found.append(part)
+
+    hooks = [part.register_forward_hook(note) for part in model.modules() if part is not model]
+    try:
+        model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not found:
+        raise ModelError(
+            f"{type(model).__name__}: no part of it gives hidden states (last_hidden_state); "
+            "a causal language model of transformers was expected"
+        )
+    return found[-1]
 
 
 def _pick(

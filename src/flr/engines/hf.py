@@ -151,7 +151,7 @@ class HFEngine(Engine):
         return request.tokens if changes else request.tokens[: request.stop - 1]
 
     def _answer(self, reads: _Reads) -> Float[np.ndarray, "2 read"]:
-        """Logit and log-sum-exp of the logits for every read, each row on the path that is right."""
+        """Logit and log-sum-exp for every read, each row on the path that is right."""
         self._check_vocabulary(reads)
         takes = [self.sharing.takes(row) for row in reads.rows]
         try:

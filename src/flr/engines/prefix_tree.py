@@ -174,7 +174,7 @@ def _grow(spine: list[_Run], run: _Run) -> None:
 
 
 def _close(root: _Run, depth: Int[np.ndarray, " node"], end: Int[np.ndarray, " node"]) -> None:
-    """Fills in where every run's descendants end, and the nodes' depths; deep trees do not recurse."""
+    """Fills in where every run's descendants end, and the nodes' depths."""
     stack = [(root, False)]
     while stack:
         run, visited = stack.pop()

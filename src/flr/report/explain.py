@@ -22,32 +22,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from jinja2 import Environment, StrictUndefined
-from rich.box import SIMPLE
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from flr.errors import UserError
 from flr.rewards import VARIANTS, category_shares, per_followup
 from flr.types import FollowUp, Message
-
-EXCERPT = 280
-"""Characters of a prompt or response that the terminal shows; the HTML page shows all."""
-
-BAR_CELLS = 10
-"""Terminal cells of the longest bar on each side of zero."""
-
-_GOOD, _BAD = "blue", "dark_orange"
-
-_VISIBLE = str.maketrans(
-    {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
-    | {0x7F: "\u2421"}
-    | dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
-    | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-)
-"""What a terminal or a page would obey, not show: control characters become their pictures;
-C1 controls, direction overrides, and lone surrogates (no encoding has them) become U+FFFD."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,19 +99,18 @@ class Explained:
         return next(known.unit for known in VARIANTS if known.name == self.variant)
 
 
-def _followup_of(place: str, entry: Any) -> tuple[FollowUp, float, int]:
-    """One entry of a row's `followups`, checked; `place` names it in errors."""
+def _followup_of(place: str, entry: Any, key: str) -> tuple[FollowUp, float, int]:
+    """One entry of a row's `followups`, its number under `key`; `place` names it in errors."""
     match entry:
         case {
             "text": str(text),
             "category": str(category),
             "polarity": 1 | -1 as polarity,
-            "logprob": float() | int() as logprob,
             "tokens": int(tokens),
-        } if tokens > 0:
-            return FollowUp(text, category, int(polarity)), float(logprob), tokens
+        } if tokens > 0 and isinstance(entry.get(key), float | int):
+            return FollowUp(text, category, int(polarity)), float(entry[key]), tokens
     raise UserError(
-        f"{place}: expected text, category, polarity (1 or -1), logprob (a number) and tokens "
+        f"{place}: expected text, category, polarity (1 or -1), {key} (a number) and tokens "
         f"(1 or more), got {repr(entry)[:200]}; make the file with flr score --per-followup"
     )
 
@@ -167,8 +144,9 @@ def read_side(
         reward: the row's reward.
         by_category: the row's reward by category.
         followups: the row's `followups` for this response, as they lie in the file.
-        variant: the file's variant. Baselines of `pmi` are not in the file and cancel between
-            responses of one prompt, so `pmi` is explained by the means.
+        variant: the file's variant; for `official` an entry has `logit` in place of `logprob`.
+            Baselines of `pmi` are not in the file and cancel between responses of one prompt, so
+            `pmi` is explained by the means.
 
     Returns:
         The side, its values in the variant's unit.
@@ -176,12 +154,14 @@ def read_side(
     Raises:
         UserError: `followups` that are not of the written form, or not those of `by_category`.
     """
-    read = [_followup_of(f"followups[{index}]", entry) for index, entry in enumerate(followups)]
-    _check_categories([followup for followup, _, _ in read], by_category)
-    sums = np.array([logprob for _, logprob, _ in read], dtype=np.float64)
+    key = "logit" if variant == "official" else "logprob"
+    read = [_followup_of(f"followups[{i}]", entry, key) for i, entry in enumerate(followups)]
+    scored = tuple(followup for followup, _, _ in read)
+    _check_categories(scored, by_category)
+    sums = np.array([number for _, number, _ in read], dtype=np.float64)
     tokens = np.array([count for _, _, count in read], dtype=np.int64)
     values = per_followup(sums, tokens, "sum" if variant in ("sum", "official") else "mean")
-    return Side(label, response, reward, by_category, tuple(entry[0] for entry in read), values)
+    return Side(label, response, reward, by_category, scored, values)
 
 
 def _check_same_set(first: Side, second: Side) -> None:
@@ -252,310 +232,3 @@ def movements(first: Side, second: Side, weights: Mapping[str, float]) -> list[M
         part = shares[f.category] * f.polarity * moved / sizes[f.category, f.polarity]  # (3)
         moves.append(Movement(f, one, other, shifts[f.category], part))
     return sorted(moves, key=lambda move: -abs(move.contribution))
-
-
-def _printable(text: str) -> str:
-    return text.replace("\r\n", "\n").translate(_VISIBLE)
-
-
-def _one_line(text: str, longest: int | None = None) -> Text:
-    line = " ".join(_printable(text).split())
-    return Text(line if longest is None or len(line) <= longest else line[: longest - 1] + "…")
-
-
-def _signed(number: float, digits: int = 3) -> str:
-    return f"{number:+z.{digits}f}"
-
-
-def _colour(number: float) -> str:
-    return (_BAD, "", _GOOD)[1 + int(np.sign(number))]
-
-
-def _bar(number: float, largest: float) -> Text:
-    """A bar to the right of the middle for more than 0, to the left for less."""
-    bar = "█" * round(BAR_CELLS * abs(number) / largest) if largest else ""
-    left, right = ("", bar) if number > 0 else (bar, "")
-    return Text(f"{left:>{BAR_CELLS}}│{right:<{BAR_CELLS}}", _colour(number))
-
-
-def _texts_table(explained: Explained) -> Table:
-    """The last prompt message and the responses, each cut to an excerpt."""
-    table = Table.grid(padding=(0, 2))
-    if explained.prompt:
-        table.add_row(Text("prompt"), _one_line(explained.prompt[-1].content, EXCERPT))
-    for side in (explained.first, explained.second):
-        if side.response is not None:
-            table.add_row(_one_line(side.label), _one_line(side.response, EXCERPT))
-    return table
-
-
-def _rewards_table(explained: Explained) -> Table:
-    first, second = explained.first, explained.second
-    largest = max(
-        abs(first.by_category[name] - second.by_category[name]) for name in first.by_category
-    )
-    table = Table(title=f"Reward ({explained.unit})", title_justify="left", box=SIMPLE)
-    table.add_column("category")
-    for header in (first.label, second.label, "difference"):
-        table.add_column(_one_line(header), justify="right")
-    table.add_column("")
-    for name, one in first.by_category.items():
-        other = second.by_category[name]
-        figures = map(_signed, (one, other, one - other))
-        table.add_row(_one_line(name), *figures, _bar(one - other, largest))
-    table.add_section()
-    figures = map(_signed, (first.reward, second.reward, first.reward - second.reward))
-    table.add_row("reward", *figures, style="bold")
-    return table
-
-
-def _movers_table(title: str, moves: Sequence[Movement]) -> Table:
-    table = Table(title=_one_line(title), title_justify="left", box=SIMPLE)
-    table.add_column("")
-    table.add_column("the user's words")
-    table.add_column("category")
-    table.add_column("moved", justify="right")
-    table.add_column("adds", justify="right")
-    for move in moves:
-        mark = Text("+", _GOOD) if move.followup.polarity > 0 else Text("-", _BAD)
-        words, category = _one_line(move.followup.text), _one_line(move.followup.category)
-        adds = Text(_signed(move.contribution, 4), _colour(move.contribution))
-        table.add_row(mark, words, category, _signed(move.moved), adds)
-    return table
-
-
-def render_terminal(explained: Explained, top: int = 5) -> Group:
-    """The report for a terminal: texts, reward by category, the follow-ups that moved most.
-
-    Args:
-        explained: what to show.
-        top: follow-ups in each of the two lists, likelier and less likely.
-
-    Raises:
-        UserError: sides that were scored with different follow-up sets.
-    """
-    first, second = explained.first, explained.second
-    moves = movements(first, second, explained.weights)
-    likelier = [move for move in moves if move.moved > 0][:top]
-    less_likely = [move for move in moves if move.moved < 0][:top]
-    note = (
-        "+ is said by a satisfied user, - by a dissatisfied one. moved: beside its category, "
-        f"{explained.unit}. adds: to the difference of the rewards."
-    )
-    return Group(
-        *([_one_line(explained.source)] if explained.source else []),
-        _texts_table(explained),
-        Text(),
-        _rewards_table(explained),
-        _movers_table(f"Likelier after {first.label} than after {second.label}", likelier),
-        _movers_table(f"Less likely after {first.label} than after {second.label}", less_likely),
-        Text(note, "dim"),
-    )
-
-
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{{ first.label }} against {{ second.label }}: what explains the reward</title>
-<style>
-:root { color-scheme: light dark; --ink: #1d2126; --dim: #59616b; --line: #d8dce1;
-  --paper: #ffffff; --tint: #f4f6f8; --good: #1b64a5; --bad: #a54a0c; }
-@media screen and (prefers-color-scheme: dark) {
-  :root { --ink: #e4e7eb; --dim: #a3abb5; --line: #3a4048; --paper: #16191d; --tint: #20242a;
-    --good: #74b3ec; --bad: #f0a36b; } }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 66rem; color: var(--ink);
-  background: var(--paper); font: 1rem/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.55rem; line-height: 1.25; margin: 0 0 .25rem; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: 1rem; margin: 0; }
-p { margin: .25rem 0; }
-.dim { color: var(--dim); font-size: .9rem; }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext;
-  margin: .35rem 0 0; }
-.card { background: var(--tint); border-radius: .5rem; padding: .8rem 1rem; margin: 0 0 .75rem; }
-.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
-  gap: 0 .75rem; align-items: start; }
-.wide { overflow-x: auto; margin: 0 0 1.5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-caption { text-align: start; padding: .4rem 0; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: start;
-  font-weight: normal; vertical-align: baseline; }
-thead th { color: var(--dim); font-size: .85rem; }
-.words { overflow-wrap: anywhere; min-width: 14rem; }
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.total > * { font-weight: 600; border-bottom: 0; }
-.up { color: var(--good); }
-.down { color: var(--bad); }
-.bar { position: relative; width: 9rem; height: .75rem;
-  background: linear-gradient(var(--dim), var(--dim)) center / 1px 100% no-repeat; }
-.bar i { position: absolute; top: .1rem; bottom: .1rem; background: currentColor;
-  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.bar .up { left: 50%; }
-.bar .down { right: 50%; }
-@media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  .card { border: 1px solid var(--line); }
-  .wide { overflow: visible; }
-  tr, h2, h3, caption { break-inside: avoid; break-after: avoid; } }
-</style>
-</head>
-<body>
-{%- macro number(value, coloured=false, digits=3) -%}
-<td class="number{% if coloured %} {{ value | direction }}{% endif %}">
-{{- value | signed(digits) }}</td>
-{%- endmacro %}
-{%- macro bar(value, largest) -%}
-<td><div class="bar" aria-hidden="true"><i class="{{ value | direction }}" style="width: {{
-  '%.1f' % (50 * (value | abs) / largest if largest else 0) }}%"></i></div></td>
-{%- endmacro %}
-{%- macro text(content) -%}
-{% if content %}<div class="text" dir="auto">{{ content }}</div>{% else %}
-<p class="dim">Empty.</p>{% endif %}
-{%- endmacro %}
-<header>
-<h1>What explains the reward:
-<bdi>{{ first.label }}</bdi> against <bdi>{{ second.label }}</bdi></h1>
-{% if source %}<p class="dim" dir="auto">{{ source }}</p>{% endif %}
-</header>
-<main>
-{% if prompt %}
-<section aria-labelledby="prompt">
-<h2 id="prompt">Prompt</h2>
-{% for message in prompt %}
-<div class="card"><h3>{{ message.role }}</h3>
-{{ text(message.content) }}</div>
-{% endfor %}
-</section>
-{% endif %}
-<section aria-labelledby="responses">
-<h2 id="responses">Responses</h2>
-<div class="two">
-{% for side in (first, second) %}
-<div class="card"><h3><bdi>{{ side.label }}</bdi></h3>
-<p class="dim">reward {{ side.reward | signed }} {{ unit }}</p>
-{% if side.response is none %}<p class="dim">A mean of many responses, without a text.</p>
-{% else %}{{ text(side.response) }}{% endif %}</div>
-{% endfor %}
-</div>
-</section>
-<section aria-labelledby="rewards">
-<h2 id="rewards">Reward by category</h2>
-<div class="wide">
-<table>
-<thead><tr><th scope="col">Category</th>
-<th scope="col" class="number"><bdi>{{ first.label }}</bdi></th>
-<th scope="col" class="number"><bdi>{{ second.label }}</bdi></th>
-<th scope="col" class="number">Difference, {{ unit }}</th><td></td></tr></thead>
-<tbody>
-{% for part in parts %}
-<tr><th scope="row"><bdi>{{ part.category }}</bdi></th>
-{{ number(part.first) }}{{ number(part.second) }}
-{{ number(part.difference, true) }}{{ bar(part.difference, largest_part) }}</tr>
-{% endfor %}
-<tr class="total"><th scope="row">Reward</th>{{ number(first.reward) }}{{ number(second.reward) }}
-{{ number(first.reward - second.reward, true) }}<td></td></tr>
-</tbody>
-</table>
-</div>
-</section>
-<section aria-labelledby="moved">
-<h2 id="moved">The user’s words that moved most</h2>
-{% for part in parts %}
-<div class="wide">
-<table>
-<caption><h3><bdi>{{ part.category }}</bdi></h3>
-<span class="dim">{{ part.shown | length }} of {{ part.count }} follow-ups; the whole category
-moved by {{ part.shift | signed }}, which no reward counts.</span></caption>
-<thead><tr><th scope="col">Said by a user who is</th><th scope="col">Follow-up</th>
-<th scope="col" class="number"><bdi>{{ first.label }}</bdi></th>
-<th scope="col" class="number"><bdi>{{ second.label }}</bdi></th>
-<th scope="col" class="number">Moved</th><th scope="col" class="number">Adds</th>
-<td></td></tr></thead>
-<tbody>
-{% for move in part.shown %}
-<tr><td>{{ '+ satisfied' if move.followup.polarity > 0 else '− dissatisfied' }}</td>
-<th scope="row" class="words" dir="auto">{{ move.followup.text }}</th>
-{{ number(move.first) }}{{ number(move.second) }}{{ number(move.moved) }}
-{{ number(move.contribution, true, 4) }}{{ bar(move.contribution, largest_move) }}</tr>
-{% endfor %}
-</tbody>
-</table>
-</div>
-{% endfor %}
-</section>
-</main>
-<footer class="dim">
-<p>A follow-up’s value is how likely the user is to say it next, in {{ unit }}. A category’s reward
-is the mean over what a satisfied user says minus the mean over what a dissatisfied one says. Moved:
-the difference of the two values, less what the whole category moved by. Adds: its part of the
-difference of the two rewards; over all follow-ups these sum to it.</p>
-</footer>
-</body>
-</html>
-"""
-
-
-def _direction(number: float) -> str:
-    return ("down", "", "up")[1 + int(np.sign(number))]
-
-
-def _page_signed(number: float, digits: int = 3) -> str:
-    return _signed(number, digits).replace("-", "−")
-
-
-# Every expression is made printable, then escaped; a name that is missing is an error.
-_PAGES = Environment(
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    finalize=lambda value: _printable(value) if isinstance(value, str) else value,
-)
-_PAGES.filters.update(signed=_page_signed, direction=_direction)
-
-
-def _part(
-    explained: Explained, category: str, moves: Sequence[Movement], top: int
-) -> dict[str, Any]:
-    """What the page shows of one category."""
-    own = [move for move in moves if move.followup.category == category]
-    one, other = (side.by_category[category] for side in (explained.first, explained.second))
-    return {
-        "category": category,
-        "first": one,
-        "second": other,
-        "difference": one - other,
-        "shift": own[0].shift,
-        "count": len(own),
-        "shown": own[:top],
-    }
-
-
-def render_html(explained: Explained, top: int = 6) -> str:
-    """The report as one HTML page that needs nothing from elsewhere and runs no script.
-
-    Args:
-        explained: what to show.
-        top: follow-ups of each category.
-
-    Returns:
-        The page, all text in it escaped; it can be written as UTF-8 whatever the texts hold.
-
-    Raises:
-        UserError: sides that were scored with different follow-up sets.
-    """
-    moves = movements(explained.first, explained.second, explained.weights)
-    parts = [_part(explained, name, moves, top) for name in explained.first.by_category]
-    return _PAGES.from_string(_PAGE).render(
-        prompt=explained.prompt,
-        first=explained.first,
-        second=explained.second,
-        source=explained.source,
-        unit=explained.unit,
-        parts=parts,
-        largest_part=max(abs(part["difference"]) for part in parts),
-        largest_move=max(abs(move.contribution) for move in moves),
-    )

@@ -1,0 +1,190 @@
+"""`flr demo`: 24 prompts, a good and a bad response to each, scored and ranked.
+
+The conversations go through the same door as a user's own: written as rows, scored by
+`score_file`, explained by `flr explain`. Nothing is chosen by its outcome: every response is
+ranked, every prompt that the model gets wrong is named, and the pair explained is the file's first.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flr import io
+from flr.cli.explain import console, explain_row
+from flr.cli.progress import bar
+from flr.demo import pairs
+from flr.errors import OutputError
+from flr.models import SMOLLM2
+from flr.report.explain import Explained
+from flr.report.explain_terminal import render_terminal
+from flr.score_file import SIDES, Report, ScoreOptions, score_file
+from flr.stats import bootstrap_interval, pairwise_points
+
+_NAMES = {"chosen": Text("good", "blue"), "rejected": Text("bad", "dark_orange")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """One scored response: its prompt's id, `chosen` or `rejected`, and its rewards."""
+
+    id: str
+    side: str
+    reward: float
+    by_category: dict[str, float]
+
+
+def _write_input(folder: Path) -> Path:
+    """The conversations as rows of pairs, in a folder that is made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: is no folder, nor can it be made ({error.strerror})"
+        ) from error
+    path = folder / "conversations.jsonl"
+    io.write(path, pairs())
+    return path
+
+
+def _responses(rows: Sequence[dict[str, Any]]) -> list[_Response]:
+    return [
+        _Response(row["id"], side, row[f"reward_{side}"], row[f"reward_{side}_by_category"])
+        for row in rows
+        for side in SIDES
+    ]
+
+
+def _ranking(responses: Sequence[_Response]) -> Table:
+    """Every response, the highest reward first."""
+    categories = list(responses[0].by_category)
+    caption = ", ".join(f"{name[:3]} = {name}" for name in categories)
+    table = Table(
+        title="All responses, ranked by their reward (nats/token)",
+        caption=f"rewards by category: {caption}",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("", justify="right")
+    table.add_column("reward", justify="right")
+    table.add_column("is")
+    table.add_column("response to", overflow="fold")
+    for name in categories:
+        table.add_column(name[:3], justify="right")
+    ranked = sorted(responses, key=lambda response: -response.reward)
+    for rank, one in enumerate(ranked, 1):
+        parts = [f"{part:+z.2f}" for part in one.by_category.values()]
+        table.add_row(str(rank), f"{one.reward:+z.3f}", _NAMES[one.side], one.id, *parts)
+    return table
+
+
+def _margins(rows: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Reward of the good response less that of the bad one."""
+    return np.array([row["reward_chosen"] - row["reward_rejected"] for row in rows])
+
+
+def _pairs_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Every prompt: whether the good response has the higher reward, and which one is longer."""
+    table = Table(
+        title="Is the good response above the bad one?",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title_justify="left",
+    )
+    table.add_column("prompt", overflow="fold")
+    table.add_column("bad one fails in")
+    for header in ("good", "bad", "margin"):
+        table.add_column(header, justify="right")
+    table.add_column("")
+    table.add_column("longer")
+    for row, margin in zip(rows, _margins(rows).tolist(), strict=True):
+        numbers = [f"{one:+z.3f}" for one in (row["reward_chosen"], row["reward_rejected"], margin)]
+        verdict = Text("right", "blue") if margin > 0 else Text("WRONG", "bold dark_orange")
+        longer = "good" if len(row["chosen"]) > len(row["rejected"]) else "bad"
+        table.add_row(row["id"], row["fails"], *numbers, verdict, longer)
+    return table
+
+
+def _share(points: np.ndarray) -> str:
+    """How many are right, as a count and in percent, with its interval."""
+    low, high = bootstrap_interval(points)
+    return (
+        f"{points.sum():g} of {len(points)} ({points.mean():.0%}, "
+        f"95 % interval {low:.0%} to {high:.0%})"
+    )
+
+
+def _verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Accuracy beside that of length, by category, and what is wrong, line by line."""
+    right = pairwise_points(_margins(rows))
+    lengths = np.array([float(len(row["chosen"]) - len(row["rejected"])) for row in rows])
+    fails = [row["fails"] for row in rows]
+    each = Counter[str]()
+    for name, point in zip(fails, right.tolist(), strict=True):
+        each[name] += point
+    wrong = [
+        f"{row['id']} ({row['fails']})" for row, one in zip(rows, right, strict=True) if one < 1
+    ]
+    return [
+        f"The good response has the higher reward: {_share(right)}",
+        f"The good response is the longer one:     {_share(pairwise_points(lengths))}",
+        "By what the bad one fails in: "
+        + ", ".join(
+            f"{name} {each[name]:g} of {fails.count(name)}" for name in dict.fromkeys(fails)
+        ),
+        f"Wrong: {', '.join(wrong) or 'none'}",
+    ]
+
+
+def _with_names(explained: Explained) -> Explained:
+    first, second = (
+        replace(side, label=str(_NAMES[side.label])) for side in (explained.first, explained.second)
+    )
+    return replace(explained, first=first, second=second)
+
+
+def _show(out: Console, model: str, output: Path, report: Report) -> None:
+    """Prints ranking, verdict, one explanation, and what to do next."""
+    rows = io.read(str(output))
+    out.print(_ranking(_responses(rows)))
+    out.print(_pairs_table(rows))
+    for line in _verdict(rows):
+        out.print(Text(line))
+    out.print(Text(f"\nThe first of these prompts, explained: {rows[0]['id']}", "bold"))
+    out.print(render_terminal(_with_names(explain_row(str(output), 1))))
+    made = "computed now" if report.computed else "computed before; nothing was computed now"
+    out.print(Text(f"\n{output} holds all of this ({model}, {made})."), soft_wrap=True)
+    out.print(Text("Next:"))
+    for command in (
+        f"flr explain {output} --row 2 --html why.html",
+        "flr score my.jsonl -o my.scored.jsonl --per-followup",
+        "flr followups show default",
+    ):
+        out.print(Text(f"    {command}"), soft_wrap=True)
+
+
+def demo(*, output: Path = Path("flr-demo"), model: str = SMOLLM2) -> None:
+    """Score 24 prompts, each with a good response and one that fails in a known way.
+
+    Prints every response by its reward, which prompts the model gets right and wrong, and which of
+    the user's words tell the first good response from the bad one.
+
+    Args:
+        output: folder for the rows and their rewards; files of an earlier demo are replaced.
+        model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2.
+    """
+    source, scored = _write_input(output), output / "scored.jsonl"
+    out, options = console(), ScoreOptions(model=model, per_followup=True, force=True)
+    out.print(Text(f"Scoring 24 prompts, a good and a bad response to each, with {model}."))
+    with bar(Console(stderr=True), "responses") as progress:
+        report = score_file(str(source), scored, options, progress)
+    _show(out, model, scored, report)

@@ -1,0 +1,153 @@
+"""Data files out: rows as JSONL or Parquet, whole or not at all.
+
+A temporary file beside the output is renamed at the end. Nothing here decides which columns a
+result has.
+"""
+
+import base64
+import errno
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flr.errors import OutputError
+
+
+def _plain(value: Any) -> Any:
+    """A value that Parquet has and JSON has not, in the usual JSON form."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Decimal | timedelta):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _json_line(row: Mapping[str, Any]) -> bytes:
+    try:
+        return (json.dumps(dict(row), ensure_ascii=False, default=_plain) + "\n").encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can carry
+        return (json.dumps(dict(row), default=_plain) + "\n").encode()
+
+
+def _jsonl_chunks(rows: Iterable[Mapping[str, Any]], path: Path) -> Iterator[bytes]:
+    for number, row in enumerate(rows, 1):
+        try:
+            yield _json_line(row)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise OutputError(f"{path}: row {number} cannot be written as JSON: {error}.") from None
+
+
+def _write_jsonl(handle: io.BufferedIOBase, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    handle.writelines(_jsonl_chunks(rows, path))
+
+
+def _arrow_column(name: str, values: list[Any], path: Path) -> pa.Array | pa.ChunkedArray:
+    """One column, proved to be a thing that Parquet can hold."""
+    try:
+        column = pa.array(values)
+        pq.write_table(pa.table({name: column.slice(0, 0)}), pa.BufferOutputStream())
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise OutputError(
+            f"{path}: Parquet cannot hold the column {name!r}: {reason}. Name the output .jsonl."
+        ) from None
+    return column
+
+
+def _table(rows: Iterable[Mapping[str, Any]], path: Path) -> pa.Table:
+    """The union of the rows' columns, null where a row has none."""
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table(
+        {name: _arrow_column(name, [row.get(name) for row in rows], path) for name in names}
+    )
+
+
+def _write_parquet(
+    handle: io.BufferedIOBase, rows: Iterable[Mapping[str, Any]], path: Path
+) -> None:
+    pq.write_table(_table(rows, path), handle)
+
+
+WRITERS: dict[str, Callable[[io.BufferedIOBase, Iterable[Mapping[str, Any]], Path], None]] = {
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}
+
+
+def _writer(path: Path) -> Callable[[io.BufferedIOBase, Iterable[Mapping[str, Any]], Path], None]:
+    if path.suffix.lower() not in WRITERS:
+        raise OutputError(f"{path}: an output is named .jsonl or .parquet.")
+    return WRITERS[path.suffix.lower()]
+
+
+def _output_failure(path: Path, error: OSError) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(
+            f"{path}: no space left in {path.parent}; nothing was written. "
+            "Make room there or name another output."
+        )
+    return OutputError(f"{path}: cannot be written: {error.strerror or error}.")
+
+
+def check_output(path: Path, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+    """Refuses, before any work is done, an output that could not be written at the end.
+
+    Args:
+        path: where the output shall be.
+        rows: the columns that it will have at least, where they are known already.
+
+    Raises:
+        OutputError: neither `.jsonl` nor `.parquet`; a folder; in a folder that is missing or that
+            may not be written to; a column that this format cannot hold.
+    """
+    write_rows, folder = _writer(path), path.parent
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file in it.")
+    if not folder.is_dir():
+        raise OutputError(f"{path}: there is no folder {folder}; make it with `mkdir -p {folder}`.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: you may not write to the folder {folder}.")
+    with Path(os.devnull).open("wb") as nowhere:
+        write_rows(nowhere, rows, path)
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes rows as JSONL or Parquet, by suffix: the whole file, or nothing and an error.
+
+    JSONL keeps each row as it is; dates, decimals and bytes become text (bytes in base64). Parquet
+    gets the union of the columns, and of the keys of objects in them, null where a row has none.
+
+    Args:
+        path: `.jsonl` or `.parquet`, in a folder that exists; a file that is there is replaced.
+        rows: the columns of each row, in their order.
+
+    Raises:
+        OutputError: a value that the format cannot hold, no space, no permission.
+    """
+    write_rows = _writer(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as handle:
+            write_rows(handle, rows, path)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise _output_failure(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
