@@ -19,7 +19,7 @@ PUBLISHED = """
 import nothing_that_exists
 raise SystemExit("this file must never run")
 first_neg = ["Don't.", "No."]
-first_pos = [
+first_pos = other = [
     "Yes’s.",
     "Yes, " "joined.",
     "Yes’s.",

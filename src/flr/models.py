@@ -91,7 +91,7 @@ def locate(name: str, *, revision: str | None = None) -> Source:
         return _smollm2()
     if path.suffix == ".gguf" and path.is_file():
         return Source(name, path.parent, path.name, _sha256([path]))
-    if path.is_dir():
+    if name and path.is_dir():
         return _folder(name, path, identity=None)
     if name.count("/") == 1 and not name.startswith((".", "~", "/")) and path.suffix != ".gguf":
         folder = _download(name, revision)

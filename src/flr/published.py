@@ -43,11 +43,12 @@ def _lists(path: str) -> dict[tuple[str, int], list[str]]:
     """The module-level lists by category and polarity; of two of one name the last one counts."""
     lists: dict[tuple[str, int], list[str]] = {}
     for statement in _parsed(path).body:
-        match statement:
-            case ast.Assign([ast.Name(name)], ast.List() as literal):
-                category, _, side = name.rpartition("_")
-                if category and side in _SIGNS:
-                    lists[category, _SIGNS[side]] = list(_texts(path, literal))
+        if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.List)):
+            continue
+        for target in statement.targets:  # several in `a_neg = b_neg = [...]`
+            category, _, side = ast.unparse(target).rpartition("_")
+            if category.isidentifier() and side in _SIGNS:
+                lists[category, _SIGNS[side]] = list(_texts(path, statement.value))
     return lists
 
 

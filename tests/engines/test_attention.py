@@ -99,7 +99,10 @@ def test_half_precision_keeps_its_own_accuracy(dtype, masked):
 
 def test_two_sets_of_keys_merge_to_one():
     q, k, v = tensors(9, 40)
-    parts = [attend(q, k[:, cut], v[:, cut], 0.3, None, False, None) for cut in (slice(13), slice(13, 40))]
+    parts = [
+        attend(q, k[:, cut], v[:, cut], 0.3, None, False, None)
+        for cut in (slice(13), slice(13, 40))
+    ]
     (out, lse), other = parts
     attention._merge(out, lse, *other)
     expected = attend(q, k, v, 0.3, None, False, None)

@@ -73,9 +73,7 @@ def test_steps_follow_each_other_within_the_budget(rows, budget):
 
 @given(ROWS, st.data())
 def test_only_wanted_positions_are_given(rows, data):
-    wanted = [
-        slice(*sorted(data.draw(st.tuples(*[st.integers(0, len(row))] * 2)))) for row in rows
-    ]
+    wanted = [slice(*sorted(data.draw(st.tuples(*[st.integers(0, len(row))] * 2)))) for row in rows]
     made = planned(rows, budget=7, wanted=wanted)
     for row, cut, nodes in zip(rows, wanted, made.nodes, strict=True):
         assert tuple(made.tokens[nodes]) == row[cut]
@@ -132,7 +130,11 @@ def test_large_trees_are_trunks_and_small_ones_bushes():
     stem = tuple(range(200))
     made = planned([(*stem, 1, 2), (*stem, 3), (900,)], budget=4096)
     (step,) = made.steps
-    assert step.pieces == (Trunk(0, 200, 203), prefix_tree.Bush(200, 203), prefix_tree.Bush(203, 204))
+    assert step.pieces == (
+        Trunk(0, 200, 203),
+        prefix_tree.Bush(200, 203),
+        prefix_tree.Bush(203, 204),
+    )
     assert not step.keep
 
 

@@ -8,10 +8,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from flr.engines.base import Request
+from flr.engines.base import LogLikelihood, Request
 
 VOCABULARY = 64
 CONTEXT = 256
@@ -167,21 +168,60 @@ def _scatter(model: PreTrainedModel) -> None:
 def oracle(model: PreTrainedModel, requests: Sequence[Request]) -> list[list[float]]:
     """Log-likelihood of every token asked for: plain full forwards, eager attention, in fp32.
 
-    One request at a time on a fresh copy of the model, log-softmax in float64, nats.
+    One request at a time, log-softmax in float64, nats.
     """
-    fresh = copy.deepcopy(model).float()
-    fresh.set_attn_implementation("eager")
-    return [_plain_row(copy.deepcopy(fresh), request) for request in requests]
+    plain = as_oracle(model)
+    return [_scores(raw_logits(plain, request.tokens), request) for request in requests]
 
 
-def _plain_row(model: PreTrainedModel, request: Request) -> list[float]:
-    logits = raw_logits(model, request.tokens)
+def as_oracle(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy that answers slowly and surely: fp32, eager attention."""
+    plain = copy.deepcopy(model).float()
+    plain.set_attn_implementation("eager")
+    return plain
+
+
+def _scores(logits: torch.Tensor, request: Request) -> list[float]:
     scores = torch.log_softmax(logits, -1)
     return [float(scores[at - 1, request.tokens[at]]) for at in range(request.start, request.stop)]
 
 
 def raw_logits(model: PreTrainedModel, tokens: Sequence[int]) -> torch.Tensor:
-    """Logits of one row, one forward pass, float64 [token, vocabulary]."""
+    """Logits of one row from one forward pass, float64 [token, vocabulary]."""
+    if any("dynamic" in str(getattr(part, "rope_type", "")) for part in model.modules()):
+        model = copy.deepcopy(model)  # they remember the longest row that they saw
     with torch.no_grad():
         ids = torch.tensor([tokens], device=model.device)
         return model(input_ids=ids, use_cache=False).logits[0].double().cpu()
+
+
+def forks(vocabulary: int = VOCABULARY, *, stems: Sequence[int] = (1, 20, 70)) -> list[Request]:
+    """Stems with two responses each, and four continuations of growing length behind each response.
+
+    The response's own likelihood is asked for as well, as in a real run.
+    """
+    random = np.random.default_rng(0)
+
+    def draw(length: int) -> tuple[int, ...]:
+        return tuple(random.integers(3, vocabulary, length).tolist())
+
+    requests = []
+    for length in stems:
+        stem = draw(length)
+        for response in (stem + draw(8), stem + draw(3)):
+            rows = [response + draw(1 + more) for more in range(4)]
+            requests += [Request(row, len(response), len(row)) for row in rows]
+            requests.append(Request(response, length, len(response)))
+    return requests
+
+
+def differences(answers: Sequence[LogLikelihood], expected: Sequence[Sequence[float]]) -> Any:
+    """Absolute difference of every token, nats; one answer a request, one number a token."""
+    pairs = zip(answers, expected, strict=True)
+    return np.array(
+        [
+            abs(ours - theirs)
+            for answer, tokens in pairs
+            for ours, theirs in zip(answer.per_token, tokens, strict=True)
+        ]
+    )

@@ -1,0 +1,128 @@
+"""`flr doctor`: is this model scored right here, and how fast?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flr.doctor import FLOORS, LEAST_LIMIT, Diagnosis, diagnose
+from flr.errors import CheckFailed, OptionError
+from flr.loading import ScorerOptions
+from flr.template_report import TemplateReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(ScorerOptions):
+    """What is examined."""
+
+    set: str = "short"
+    """Follow-up set: a name from `flr followups list`, or a YAML file."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reward == "official":
+            raise OptionError("--reward official: doctor compares log-likelihoods; leave it out")
+
+
+def doctor(*, options: Annotated[DoctorOptions, Parameter(name="*")] = DoctorOptions()) -> None:
+    """Check that a model is scored right on this machine, and how fast.
+
+    Scores a few conversations as `flr score` does and a sample of their follow-ups one at a time,
+    and prints the largest difference, the noise floor (the same follow-ups in other batches), the
+    path taken and why, what the chat template does, and the rate. Exit code 1 where the difference
+    is above max(1e-4, 3 times the floor) nats a token.
+
+    Args:
+        options: the model, and how it is scored.
+    """
+    with Console(stderr=True).status("loading and comparing"):
+        found = diagnose(options)
+    show(Console(highlight=False), found)
+    if not found.ok:
+        raise CheckFailed(
+            f"scoring with {found.model} differs from each row alone by "
+            f"{found.largest_difference:.2g} nats a token, and rounding explains {found.limit:.2g}: "
+            "do not use these rewards; please report it with the lines above, and try another --dtype"
+        )
+
+
+def show(console: Console, found: Diagnosis) -> None:
+    """Prints a diagnosis; no text of a model or template is read as markup."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, words, style in (*_model(found), *_template(found), *_numbers(found)):
+        table.add_row(Text(name), Text(words, style))
+    console.print(table)
+
+
+Line = tuple[str, str, str]
+"""Name, words, style."""
+
+
+def _model(found: Diagnosis) -> Iterator[Line]:
+    by_path = ", ".join(f"{number} {path}" for path, number in found.requests_by_path.items())
+    yield "model", f"{found.model} ({found.identity[:12]}): {found.architecture}", ""
+    yield "on", f"{found.device}, {found.dtype}", ""
+    yield "path", f"{found.path} ({by_path})", ""
+
+
+def _template(found: Diagnosis) -> Iterator[Line]:
+    for number, fact in enumerate(_facts(found.template)):
+        yield "" if number else "template", fact, ""
+    whole = found.conversations - found.split
+    yield (
+        "token rows",
+        f"{found.split} conversations from parts, {whole} tokenised whole for every follow-up",
+        "",
+    )
+    for reason in found.left_out:
+        yield "left out", repr(reason)[1:-1], "yellow"
+    for number, line in enumerate(found.template.example.splitlines(keepends=True)):
+        yield "" if number else "example", repr(line), "dim"
+
+
+def _facts(template: TemplateReport) -> Iterator[str]:
+    """What the template does, in words, of other things than placing turns one after the other."""
+    if template.preamble:
+        yield f"puts a text of its own first: {template.preamble!r}"
+    if template.drops_thinking:
+        yield "drops the think block of a response once a user turn follows"
+    if template.rewrites_history:
+        yield "renders a response otherwise once a user turn follows"
+    if template.trims:
+        yield "trims white space at the ends of a text"
+    if template.refused_roles:
+        yield f"refuses the roles {', '.join(template.refused_roles)}"
+    if template.lost_roles:
+        yield f"leaves out, without an error, the roles {', '.join(template.lost_roles)}"
+    if template.dated:
+        yield "writes today's date, so that rewards change from day to day"
+    yield "begins with {} BOS token{}".format(template.bos or "no", "s" * (template.bos > 1))
+
+
+def _numbers(found: Diagnosis) -> Iterator[Line]:
+    verdict = ("ok", "green") if found.ok else ("above the limit", "bold red")
+    yield (
+        "difference",
+        f"largest {found.largest_difference:.2g}, mean {found.mean_difference:.2g} nats/token, "
+        f"of {found.compared} follow-ups scored as usual and each alone",
+        "",
+    )
+    yield (
+        "noise floor",
+        f"{found.noise_floor:.2g} nats/token: the same, plain, in other batches",
+        "",
+    )
+    limit = f"{found.limit:.2g} nats/token = max({LEAST_LIMIT:g}, {FLOORS} x floor)"
+    yield "limit", f"{limit}: {verdict[0]}", verdict[1]
+    yield (
+        "rate",
+        f"{found.asked_rate:,.0f} tokens/s asked, {found.run_rate:,.0f} tokens/s run; one row at a "
+        f"time {found.plain_rate:,.0f} tokens/s: {found.speedup:.3g} times as fast",
+        "",
+    )

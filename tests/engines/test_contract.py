@@ -1,0 +1,190 @@
+"""What every engine promises; a new engine adds one line to `ENGINES`."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flr.engines.base import Engine, LogitRequest, Request
+from flr.engines.hf import HFEngine
+from flr.engines.toy import ToyEngine
+from flr.errors import ContextOverflowError
+from tests.engines import tiny
+
+VOCABULARY = 64
+LONGEST = 96
+TOLERANCE = 1e-4
+"""Largest difference to the oracle, nats a token."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An engine of `VOCABULARY` ids and rows of at most `LONGEST` tokens, and its oracle.
+
+    Args:
+        engine: what is tested.
+        logits: raw logits of a row, [token][vocabulary], from code of its own.
+    """
+
+    engine: Engine
+    logits: Callable[[tuple[int, ...]], Sequence[Sequence[float]]]
+
+    def expected(self, request: Request) -> list[float]:
+        rows = self.logits(request.tokens)
+        return [
+            rows[at - 1][request.tokens[at]] - math.log(sum(map(math.exp, rows[at - 1])))
+            for at in range(request.start, request.stop)
+        ]
+
+
+def toy() -> Subject:
+    def logits(tokens: tuple[int, ...]) -> list[list[float]]:
+        middles = [sum((i + 1) * tokens[i] for i in range(n + 1)) for n in range(len(tokens))]
+        return [
+            [-abs(v - middle % VOCABULARY) / 8 for v in range(VOCABULARY)] for middle in middles
+        ]
+
+    return Subject(ToyEngine(vocabulary=VOCABULARY, max_tokens=LONGEST, sharpness=8.0), logits)
+
+
+def hf(architecture: str, *, share: bool) -> Subject:
+    model = tiny.build(architecture, max_position_embeddings=LONGEST)
+    plain = tiny.as_oracle(model)
+    engine = HFEngine(model, batch_tokens=32, share=share)
+    return Subject(engine, lambda tokens: tiny.raw_logits(plain, tokens).tolist())
+
+
+ENGINES: dict[str, Callable[[], Subject]] = {
+    "toy": toy,
+    "hf-shared": lambda: hf("llama", share=True),
+    "hf-plain": lambda: hf("llama", share=False),
+    "hf-both-paths": lambda: hf("mistral", share=True),
+}
+
+
+@pytest.fixture(params=ENGINES)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return built(request.param)
+
+
+@cache
+def built(name: str) -> Subject:
+    return ENGINES[name]()
+
+
+def check(subject: Subject, requests: Sequence[Request]) -> None:
+    answers = subject.engine.loglikelihoods(requests)
+    for request, answer in zip(requests, answers, strict=True):
+        expected = subject.expected(request)
+        assert answer.per_token == pytest.approx(expected, abs=TOLERANCE)
+        assert answer.total == math.fsum(answer.per_token)
+        assert answer.tokens == request.stop - request.start
+
+
+def row(length: int, seed: int = 0) -> tuple[int, ...]:
+    return tuple(np.random.default_rng(seed).integers(0, VOCABULARY, length).tolist())
+
+
+def test_no_requests(subject):
+    assert subject.engine.loglikelihoods([]) == []
+
+
+def test_forks_of_every_length_in_the_order_given(subject):
+    check(subject, tiny.forks(VOCABULARY))
+
+
+def test_an_empty_continuation_is_likely_for_sure(subject):
+    empty, full = subject.engine.loglikelihoods([Request((5, 6), 2, 2), Request((5, 6), 1, 2)])
+    assert (empty.per_token, empty.total, empty.tokens) == ((), 0.0, 0)
+    assert full.tokens == 1
+    assert subject.engine.loglikelihoods([Request((5,), 1, 1)])[0].total == 0.0
+
+
+def test_a_context_of_one_token_and_a_row_scored_whole(subject):
+    check(subject, [Request(row(2), 1, 2), Request(row(60), 1, 60)])
+
+
+def test_duplicates_are_answered_alike(subject):
+    requests = [Request(row(30), 20, 30), Request(row(9, 1), 4, 9)] * 3
+    check(subject, requests)
+    answers = subject.engine.loglikelihoods(requests)
+    assert answers[0] == answers[2] == answers[4]
+
+
+def test_rows_that_begin_each_other(subject):
+    whole = row(70)
+    check(subject, [Request(whole[:stop], stop - 1, stop) for stop in range(70, 1, -3)])
+
+
+def test_spans_inside_a_row(subject):
+    whole = row(50)
+    check(subject, [Request(whole, start, start + 7) for start in (1, 13, 40)])
+
+
+def test_a_row_of_the_greatest_length_fits_and_a_longer_one_is_an_error(subject):
+    assert subject.engine.max_tokens == LONGEST
+    check(subject, [Request(row(LONGEST), LONGEST - 5, LONGEST)])
+    long = row(LONGEST + 1)
+    for request in (Request(long, 3, LONGEST + 1), Request(long, 3, 3)):
+        with pytest.raises(ContextOverflowError, match=f"{LONGEST + 1} tokens.*{LONGEST}"):
+            subject.engine.loglikelihoods([Request(row(4), 3, 4), request])
+    with pytest.raises(ContextOverflowError):
+        subject.engine.mean_logits([LogitRequest(long, (1,))])
+
+
+def test_company_and_order_change_nothing(subject):
+    requests = tiny.forks(VOCABULARY)
+    together = subject.engine.loglikelihoods(requests)
+    shuffled = np.random.default_rng(2).permutation(len(requests))
+    mixed = subject.engine.loglikelihoods([requests[i] for i in shuffled])
+    for place, i in enumerate(shuffled):
+        assert mixed[place].per_token == pytest.approx(together[i].per_token, abs=TOLERANCE)
+    for request, answer in list(zip(requests, together, strict=True))[::4]:
+        (alone,) = subject.engine.loglikelihoods([request])
+        assert alone.per_token == pytest.approx(answer.per_token, abs=TOLERANCE)
+
+
+def test_mean_logits(subject):
+    requests = [
+        LogitRequest(row(20), (3,)),
+        LogitRequest((7,), (1, 2, 63)),
+        LogitRequest(row(80), (5, 5, 6)),
+        LogitRequest(row(20), (9, 3)),
+    ]
+    answers = subject.engine.mean_logits(requests)
+    for request, answer in zip(requests, answers, strict=True):
+        last = subject.logits(request.tokens)[-1]
+        expected = sum(last[i] for i in request.ids) / len(request.ids)
+        assert answer == pytest.approx(expected, abs=TOLERANCE)
+    assert subject.engine.mean_logits([]) == []
+
+
+@st.composite
+def requests_of_few_words(draw: st.DrawFn) -> Request:
+    tokens = tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=30)))
+    start = draw(st.integers(1, len(tokens)))
+    return Request(tokens, start, draw(st.integers(start, len(tokens))))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@settings(max_examples=15, deadline=None)
+@given(requests=st.lists(requests_of_few_words(), max_size=12))
+def test_any_requests(name, requests):
+    check(built(name), requests)
+
+
+@pytest.mark.parametrize("span", [(0, 1), (2, 1), (1, 4)])
+def test_a_request_has_a_context_and_a_span_inside_the_row(span):
+    with pytest.raises(AssertionError, match="span"):
+        Request((1, 2, 3), *span)
+
+
+@pytest.mark.parametrize("parts", [((), (1,)), ((1,), ())])
+def test_a_logit_request_has_a_context_and_reads_something(parts):
+    with pytest.raises(AssertionError):
+        LogitRequest(*parts)
