@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.templates import KINDS, kind, true_row
 from transformers import PreTrainedTokenizerFast
 
 from flr.chat import DEFAULT_OPENING, Renderer
@@ -17,6 +16,7 @@ from flr.errors import (
 )
 from flr.spans import TokenRow
 from flr.types import Conversation, Message
+from tests.templates import KINDS, kind, true_row
 
 FOLLOWUPS = (
     "Thank you, that is exactly what I needed!",

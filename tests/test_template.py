@@ -1,12 +1,12 @@
 from typing import Any
 
 import pytest
-from tests.templates import TEMPLATES, byte_level, fast
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from flr.errors import ModelError, SpecialTokenError
 from flr.template import Template
+from tests.templates import TEMPLATES, byte_level, fast
 
 
 def test_no_template_says_what_to_type() -> None:

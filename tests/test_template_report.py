@@ -1,9 +1,9 @@
 import pytest
-from tests.templates import KINDS, kind
 
 from flr.chat import Renderer
 from flr.errors import RenderError
 from flr.template_report import describe
+from tests.templates import KINDS, kind
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@
     └── CheckFailed             a check ran well and says no                 exit code 1
 
 Each message says what came in, what was expected, and what to type next. Foreign errors are
-mapped to these at the boundary where they arise; whatever else escapes is a bug of ours (exit code 3).
+mapped to these at the boundary where they arise; whatever else escapes is a bug of ours (code 3).
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class UserError(FlrError, ValueError):
     exit_code = 2
 
 
-class CheckFailed(FlrError):
+class CheckFailed(FlrError):  # noqa: N818 - an answer, not a fault
     """A check ran to its end and its answer is no."""
 
     exit_code = 1
@@ -76,7 +76,7 @@ class Problem:
 
     Args:
         row: number of the row, counted from 1; None where the whole file is meant.
-        field: the column, with the place inside it (`messages[2].role`); empty where the row is meant.
+        field: the column, with the place inside it (`messages[2].role`); empty for the whole row.
         message: what came in and what was expected.
     """
 

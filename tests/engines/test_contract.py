@@ -164,17 +164,17 @@ def test_mean_logits(subject):
     assert subject.engine.mean_logits([]) == []
 
 
-@st.composite
-def requests_of_few_words(draw: st.DrawFn) -> Request:
-    tokens = tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=30)))
-    start = draw(st.integers(1, len(tokens)))
-    return Request(tokens, start, draw(st.integers(start, len(tokens))))
+FEW_WORDS = st.lists(st.integers(1, 3), min_size=1, max_size=30).map(tuple)
 
 
 @pytest.mark.parametrize("name", ENGINES)
 @settings(max_examples=15, deadline=None)
-@given(requests=st.lists(requests_of_few_words(), max_size=12))
-def test_any_requests(name, requests):
+@given(drawn=st.lists(st.tuples(FEW_WORDS, st.floats(0, 1), st.floats(0, 1)), max_size=12))
+def test_any_requests(name, drawn):
+    requests = []
+    for tokens, first, second in drawn:
+        start = 1 + round(first * (len(tokens) - 1))
+        requests.append(Request(tokens, start, start + round(second * (len(tokens) - start))))
     check(built(name), requests)
 
 

@@ -19,7 +19,7 @@ CONTEXT = 256
 """Longest row of every tiny model, tokens."""
 
 LONG = 48
-"""Length from which the rotary frequencies of `phi3-longrope` and `llama-dynamic` change, tokens."""
+"""Length from which rotary frequencies change, where they do, tokens."""
 
 WINDOW = 24
 """Sliding window of the models that have one, tokens."""
@@ -103,6 +103,38 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"logits_scaling": 0.5, "attention_multiplier": 0.2, "residual_multiplier": 0.7},
     ),
     "cohere": ("cohere", {"logit_scale": 0.3}),
+    "gemma2-wide": (
+        "gemma2",
+        {"sliding_window": CONTEXT, "query_pre_attn_scalar": 8, "attn_logit_softcapping": 2.0},
+    ),
+    "gemma3-wide": ("gemma3_text", {"sliding_window": CONTEXT, "query_pre_attn_scalar": 8}),
+    "opt": ("opt", {"ffn_dim": 48, "word_embed_proj_dim": 32}),
+    "deepseek-v3": (
+        "deepseek_v3",
+        {
+            **_EXPERTS,
+            "n_routed_experts": 4,
+            "n_group": 1,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+            "kv_lora_rank": 16,
+            "q_lora_rank": 16,
+            "qk_rope_head_dim": 8,
+            "qk_nope_head_dim": 8,
+            "v_head_dim": 12,
+            "num_key_value_heads": 4,
+        },
+    ),
+    "llama4": (
+        "llama4_text",
+        {
+            **_EXPERTS,
+            "attention_chunk_size": WINDOW,
+            "intermediate_size_mlp": 32,
+            "layer_types": ["chunked_attention", "full_attention"],
+        },
+    ),
+    "modernbert-decoder": ("modernbert-decoder", {"local_attention": 2 * WINDOW}),
     "gpt-oss": ("gpt_oss", {**_EXPERTS, "sliding_window": WINDOW, "layer_types": _MIXED}),
     "bloom": ("bloom", {"n_head": 4, "n_layer": 2}),
     "falcon-alibi": ("falcon", {"alibi": True, "new_decoder_architecture": False}),
@@ -149,7 +181,7 @@ def build(name: str, *, seed: int = 0, **changes: Any) -> PreTrainedModel:
 
 
 def _scatter(model: PreTrainedModel) -> None:
-    """Draws weights so that a layer changes its input about as much as the input itself is large."""
+    """Draws weights so that a layer changes its input by about as much as it is large."""
     embeddings: Any = model.get_input_embeddings()
     head: Any = model.get_output_embeddings()
     gains = {id(embeddings.weight): 32**0.5, id(head.weight): 3.0}
