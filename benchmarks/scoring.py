@@ -21,10 +21,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-import yaml
 
-from flr import followups, models
-from flr.demo import CONVERSATIONS
+from flr import demo, followups, models
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.runs import versions
@@ -36,8 +34,9 @@ PROMPT_SHARE = 0.25
 
 def requests_of(tokenizer: object, context: int, responses: int) -> list[Request]:
     """Every follow-up of the set `default` after each of some contexts of a given length."""
-    items = yaml.safe_load(CONVERSATIONS.read_text("utf-8"))["conversations"]
-    text = "\n\n".join(f"{item['prompt']}\n{item['good']}\n{item['bad']}" for item in items)
+    text = "\n\n".join(
+        f"{one['prompt']}\n{one['chosen']}\n{one['rejected']}" for one in demo.pairs()
+    )
     stream: list[int] = tokenizer(text)["input_ids"]  # pyright: ignore[reportCallIssue]
     prompt = int(context * PROMPT_SHARE)
     turn = "<|im_end|>\n<|im_start|>user\n"

@@ -55,7 +55,7 @@ class ScorerOptions:
     chat_template: Path | None = None
     """Jinja file to render conversations with, in place of the model's own template."""
     strip_thinking: bool = False
-    """Remove <think> blocks of the assistant before scoring."""
+    """Remove the think blocks of the assistant before scoring."""
     on_overflow: Policy = "error"
     """For a last prompt and response that are longer than the model: stop, or leave them out."""
     on_special: Policy = "error"

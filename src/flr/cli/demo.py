@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flr import io
-from flr.cli.explain import console, explain_row
+from flr.cli.explain import console
 from flr.cli.progress import bar
 from flr.demo import pairs
 from flr.errors import OutputError
+from flr.explaining import explain_row
 from flr.models import SMOLLM2
 from flr.report.explain import Explained
 from flr.report.explain_terminal import render_terminal
@@ -29,6 +29,14 @@ from flr.score_file import SIDES, Report, ScoreOptions, score_file
 from flr.stats import bootstrap_interval, pairwise_points
 
 _NAMES = {"chosen": Text("good", "blue"), "rejected": Text("bad", "dark_orange")}
+
+_NARROW: dict[str, Any] = {
+    "box": None,
+    "pad_edge": False,
+    "padding": (0, 1, 0, 0),
+    "title_justify": "left",
+}
+"""Tables of 80 columns, whatever the model says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +77,8 @@ def _ranking(responses: Sequence[_Response]) -> Table:
     table = Table(
         title="All responses, ranked by their reward (nats/token)",
         caption=f"rewards by category: {caption}",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title_justify="left",
         caption_justify="left",
+        **_NARROW,
     )
     table.add_column("", justify="right")
     table.add_column("reward", justify="right")
@@ -96,12 +102,10 @@ def _pairs_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Every prompt: whether the good response has the higher reward, and which one is longer."""
     table = Table(
         title="Is the good response above the bad one?",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title_justify="left",
+        **_NARROW,
     )
     table.add_column("prompt", overflow="fold")
-    table.add_column("bad one fails in")
+    table.add_column("bad fails in")
     for header in ("good", "bad", "margin"):
         table.add_column(header, justify="right")
     table.add_column("")
@@ -119,7 +123,7 @@ def _share(points: np.ndarray) -> str:
     low, high = bootstrap_interval(points)
     return (
         f"{points.sum():g} of {len(points)} ({points.mean():.0%}, "
-        f"95 % interval {low:.0%} to {high:.0%})"
+        f"95% interval {low:.0%} to {high:.0%})"
     )
 
 
@@ -135,8 +139,8 @@ def _verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
         f"{row['id']} ({row['fails']})" for row, one in zip(rows, right, strict=True) if one < 1
     ]
     return [
-        f"The good response has the higher reward: {_share(right)}",
-        f"The good response is the longer one:     {_share(pairwise_points(lengths))}",
+        f"By reward, good is above bad: {_share(right)}",
+        f"By length, good is above bad: {_share(pairwise_points(lengths))}",
         "By what the bad one fails in: "
         + ", ".join(
             f"{name} {each[name]:g} of {fails.count(name)}" for name in dict.fromkeys(fails)
@@ -155,8 +159,7 @@ def _with_names(explained: Explained) -> Explained:
 def _show(out: Console, model: str, output: Path, report: Report) -> None:
     """Prints ranking, verdict, one explanation, and what to do next."""
     rows = io.read(str(output))
-    out.print(_ranking(_responses(rows)))
-    out.print(_pairs_table(rows))
+    out.print(Text(), _ranking(_responses(rows)), Text(), _pairs_table(rows), Text(), sep="\n")
     for line in _verdict(rows):
         out.print(Text(line))
     out.print(Text(f"\nThe first of these prompts, explained: {rows[0]['id']}", "bold"))
@@ -167,7 +170,7 @@ def _show(out: Console, model: str, output: Path, report: Report) -> None:
     for command in (
         f"flr explain {output} --row 2 --html why.html",
         "flr score my.jsonl -o my.scored.jsonl --per-followup",
-        "flr followups show default",
+        "flr followups show short",
     ):
         out.print(Text(f"    {command}"), soft_wrap=True)
 
@@ -183,7 +186,9 @@ def demo(*, output: Path = Path("flr-demo"), model: str = SMOLLM2) -> None:
         model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2.
     """
     source, scored = _write_input(output), output / "scored.jsonl"
-    out, options = console(), ScoreOptions(model=model, per_followup=True, force=True)
+    # The short set: with the default one the first run would take minutes on a small machine.
+    options = ScoreOptions(model=model, set="short", per_followup=True, force=True)
+    out = console()
     out.print(Text(f"Scoring 24 prompts, a good and a bad response to each, with {model}."))
     with bar(Console(stderr=True), "responses") as progress:
         report = score_file(str(source), scored, options, progress)

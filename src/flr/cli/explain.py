@@ -1,66 +1,20 @@
-"""`flr explain`: which of the user's words moved a reward, in the terminal and as a page.
+"""`flr explain`: which of the user's words moved a reward, in the terminal and as a page."""
 
-    rows -> scores, those in the file or made now -> two sides of one row -> `report`
-
-What a reward is made of is in a file that `flr score --per-followup` wrote; of any other file the
-few responses that are needed are scored now, and nothing of that is kept.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from flr import io, runs
-from flr.errors import InputError, OptionError, OutputError, Problem, UserError
-from flr.loading import ScorerOptions, make_scorer, prepare
-from flr.report.explain import Explained, Side, mean_side, read_side
+from flr.errors import OptionError, OutputError
+from flr.explaining import explain_row
+from flr.loading import ScorerOptions
 from flr.report.explain_html import render_html
 from flr.report.explain_terminal import render_terminal
-from flr.rewards import VARIANTS
-from flr.rows import Row
-from flr.score_file import SIDES
-from flr.scoring import Score
 
 PIPED_WIDTH = 100
 """Columns of what is written to no terminal, so that no table is cut."""
-
-SAMPLE_ROWS = 16
-"""Rows with one response that are scored now, at most, for the mean that one is held against."""
-
-_MARKS = ("reward_by_category", "rewards_by_category", "reward_chosen_by_category")
-"""Columns that say that a file was scored; a column `reward` may be another's."""
-
-_NOT_GIVEN = ScorerOptions()
-
-_Scores = Mapping[int, Sequence[Score | None]]
-"""By number of a row, the score of each of its responses; None for one that was left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """Rows, and the scores of those that may be explained.
-
-    Args:
-        source: as the user named it.
-        rows: all of them.
-        scores: of the rows that may be explained.
-        variant: variant of the reward.
-        weights: weight of each category; empty means equal ones.
-        words: how the scores were made.
-    """
-
-    source: str
-    rows: Sequence[Row]
-    scores: _Scores
-    variant: str
-    weights: Mapping[str, float]
-    words: str
 
 
 def _check_page(path: Path) -> None:
@@ -86,207 +40,6 @@ def _write_page(path: Path, page: str) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _wanted(source: str, rows: Sequence[Row], number: int | None) -> list[Row]:
-    """The rows to choose from, best first: those with several responses before the others."""
-    if number is None:
-        return sorted(rows, key=lambda row: len(row.conversations) == 1)
-    found = [row for row in rows if row.number == number]
-    if not found:
-        raise OptionError(
-            f"--row {number}: {source} has no such row; its {len(rows)} rows are numbered "
-            f"{rows[0].number} to {rows[-1].number}"
-        )
-    return found
-
-
-def _bad_row(source: str, row: Row, error: Exception) -> InputError:
-    return InputError(source, [Problem(row.number, "", str(error))])
-
-
-def _entries(row: Row) -> list[tuple[Any, Any, Any]]:
-    """Reward, reward by category and follow-ups of each response, as they lie in the file."""
-    if row.form == "pair":
-        names = ("reward_{}", "reward_{}_by_category", "followups_{}")
-        columns = ([row.columns.get(name.format(side)) for side in SIDES] for name in names)
-    elif row.form == "several":
-        lacking = [None] * len(row.conversations)
-        names = ("rewards", "rewards_by_category", "followups")
-        columns = (row.columns.get(name) or lacking for name in names)
-    else:
-        names = ("reward", "reward_by_category", "followups")
-        columns = ([row.columns.get(name)] for name in names)
-    numbered = zip(row.conversations, *columns, strict=True)
-    return [(reward, parts, followups) for _, reward, parts, followups in numbered]
-
-
-def _stored_score(source: str, entry: tuple[Any, Any, Any]) -> Score | None:
-    """One response's score from its columns; its follow-ups are checked where they are used."""
-    match entry:
-        case (None, _, _):
-            return None
-        case (float() | int(), {**_parts}, None):
-            raise UserError(
-                "it was scored, but its follow-ups are not in the file; give the same flr score "
-                "command again with --per-followup --force added (what "
-                f"{runs.store_path(Path(source)).name} holds is not computed again)"
-            )
-        case (float() | int() as reward, {**parts}, [*followups]):
-            numbers = {str(name): float(part) for name, part in parts.items()}
-            if all(map(isfinite, (reward, *numbers.values()))):
-                return Score(float(reward), numbers, followups)
-    raise UserError("its rewards and follow-ups are not in the form that flr score writes")
-
-
-def _stored_scores(source: str, rows: Sequence[Row]) -> _Scores:
-    """The scores that a file holds."""
-    scores: dict[int, list[Score | None]] = {}
-    for row in rows:
-        try:
-            scores[row.number] = [_stored_score(source, entry) for entry in _entries(row)]
-        except (TypeError, ValueError, OverflowError) as error:  # UserError is a ValueError
-            raise _bad_row(source, row, error) from error
-    return scores
-
-
-def _stored(source: str, rows: Sequence[Row]) -> _Scored:
-    """A scored file, and how it was made by the record beside it; without one, by the default."""
-    scores = _stored_scores(source, rows)
-    match runs.read_record(Path(source)):
-        case {
-            "reward": str(variant),
-            "weights": {**weights},
-            "model": {"name": str(model)},
-            "followup_set": {"name": str(followup_set)},
-        } if variant in [known.name for known in VARIANTS]:
-            words = _words(model, followup_set, variant)
-            return _Scored(source, rows, scores, variant, weights, words)
-    words = "taken as reward mean with equal weights, since no run record lies beside it"
-    return _Scored(source, rows, scores, "mean", {}, words)
-
-
-def _words(model: str, followup_set: str, variant: str) -> str:
-    return f"model {model}, follow-up set {followup_set}, reward {variant}"
-
-
-def _sample(row: Row, rows: Sequence[Row]) -> list[Row]:
-    """The row; where it has one response also others, for the mean."""
-    if len(row.conversations) > 1:
-        return [row]
-    others = [one for one in rows if len(one.conversations) == 1 and one is not row]
-    return [row, *others[: SAMPLE_ROWS - 1]]
-
-
-def _scored_now(
-    source: str, rows: Sequence[Row], sample: Sequence[Row], options: ScorerOptions
-) -> _Scored:
-    """Scores a few rows here and now."""
-    parts = prepare(options)
-    others = f" and, for the mean, {len(sample) - 1} others" if len(sample) > 1 else ""
-    said = f"{source} holds no follow-ups; row {sample[0].number}{others}: scored now"
-    Console(stderr=True).print(Text(said))
-    scorer = make_scorer(options, parts)
-    scores: dict[int, Sequence[Score | None]] = {}
-    for row in sample:
-        try:
-            scores[row.number] = scorer.score(row.conversations)
-        except UserError as error:
-            raise _bad_row(source, row, error) from error
-    words = _words(options.model, parts.followup_set.name, options.reward) + ", scored now"
-    return _Scored(source, rows, scores, options.reward, scorer.weights, words)
-
-
-def _choose(scored: _Scored, wanted: Sequence[Row]) -> Row:
-    """The first row to choose from that has all the rewards it takes: two, or its only one."""
-    for row in wanted:
-        found = [score for score in scored.scores.get(row.number, [None]) if score is not None]
-        if len(found) >= min(2, len(row.conversations)):
-            return row
-    if len(wanted) > 1:
-        raise UserError(f"{scored.source}: no row can be explained, each has null for a reward")
-    raise OptionError(
-        f"{scored.source}: row {wanted[0].number} has a response that was left out of scoring "
-        "(its reward is null); give another row with --row N"
-    )
-
-
-def _side(scored: _Scored, row: Row, at: int, label: str, score: Score) -> Side:
-    response = row.conversations[at].response
-    told = score.reward, score.by_category, score.followups
-    try:
-        return read_side(label, response, *told, scored.variant)
-    except UserError as error:
-        raise _bad_row(scored.source, row, error) from error
-
-
-def _two_of_row(scored: _Scored, row: Row) -> tuple[Side, Side]:
-    """Chosen and rejected, or the best and the worst of several."""
-    scores = scored.scores[row.number]
-    sides = [
-        _side(scored, row, at, SIDES[at] if row.form == "pair" else f"response {at + 1}", score)
-        for at, score in enumerate(scores)
-        if score is not None
-    ]
-    if row.form == "several":
-        sides.sort(key=lambda side: -side.reward)
-    return sides[0], sides[-1]
-
-
-def _singles(scored: _Scored) -> Iterator[tuple[int, Side]]:
-    """Number and side of every row with one response that has a reward."""
-    for row in scored.rows:
-        for score in scored.scores.get(row.number, ()):
-            if len(row.conversations) == 1 and score is not None:
-                yield row.number, _side(scored, row, 0, "response", score)
-
-
-def _one_and_mean(scored: _Scored, row: Row) -> tuple[Side, Side]:
-    """The row's response, and the mean over all rows with one response."""
-    sides = dict(_singles(scored))
-    if len(sides) < 2:
-        raise UserError(
-            f"{scored.source}: row {row.number} has one response, and no other row with one "
-            "response has a reward, so there is nothing to hold it against"
-        )
-    return sides[row.number], mean_side(f"mean of {len(sides)} rows", sides.values())
-
-
-def explain_row(
-    source: str, number: int | None = None, options: ScorerOptions = _NOT_GIVEN
-) -> Explained:
-    """What explains the reward of one row.
-
-    Args:
-        source: a file that `flr score --per-followup` wrote, or rows that are not scored yet.
-        number: the row, from 1; None takes the first with two responses, else the first.
-        options: how to score rows that are not scored yet.
-
-    Raises:
-        InputError: rows that cannot be read, or that were scored without `--per-followup`.
-        OptionError: no such row, or one that was left out of scoring.
-        UserError: nothing to hold the response against, or what the options name is not there.
-    """
-    rows = io.load(source)
-    wanted = _wanted(source, rows, number)
-    if not any(mark in row.columns for row in rows for mark in _MARKS):
-        scored = _scored_now(source, rows, _sample(wanted[0], rows), options)
-    elif options == _NOT_GIVEN:
-        scored = _stored(source, rows)
-    else:
-        raise OptionError(f"{source} is scored already; leave the options of scoring out")
-    row = _choose(scored, wanted)
-    prompt, *others = (conversation.prompt for conversation in row.conversations)
-    one_prompt = all(other == prompt for other in others)
-    if scored.variant == "pmi" and not (others and one_prompt):
-        raise UserError(
-            f"{source}: row {row.number} has not two responses to one prompt, and pmi has another "
-            "baseline for each prompt; to explain this row, score with --reward mean"
-        )
-    first, second = _two_of_row(scored, row) if others else _one_and_mean(scored, row)
-    words = f"{source}, row {row.number}: {scored.words}"
-    shared = prompt if one_prompt else ()
-    return Explained(shared, first, second, scored.variant, scored.weights, words)
-
-
 def console() -> Console:
     """Standard output, wide enough for every table where it is no terminal."""
     found = Console(highlight=False)
@@ -296,13 +49,13 @@ def console() -> Console:
 
 
 def explain(
-    source: Annotated[str, Parameter(name="INPUT")],
+    source: Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)],
     /,
     *,
     row: int | None = None,
     html: Path | None = None,
     top: int = 5,
-    options: Annotated[ScorerOptions, Parameter(name="*")] = _NOT_GIVEN,
+    options: Annotated[ScorerOptions | None, Parameter(name="*")] = None,
 ) -> None:
     """Show which follow-ups moved a reward most.
 
