@@ -46,14 +46,19 @@ SMALL_BUDGET = 256
 """Tokens a forward pass of a second shared run, in which long prefixes are kept between passes."""
 
 _READINGS = "\n".join(
-    f"{6 + i // 4:02}:{i % 4 * 15:02} pump {i % 3 + 1}: {20 + i * 7 % 13} bar" for i in range(28)
+    f"{6 + i // 4:02}:{i % 4 * 15:02} pump {i % 3 + 1}: {20 + i * 7 % 13} bar" for i in range(20)
 )
 _CODE = "def reverse(text: str) -> str:\n    return text[::-1]\n"
 
 CONVERSATIONS = (
     Conversation.of("Which city is the capital of Australia?", "The capital is Canberra."),
+    Conversation.of("Which city is the capital of Australia?", "Sydney, of course!"),
     Conversation.of("Which city is the capital of Australia?", ""),
+    Conversation.of("hi", "Hello! What can I do for you?"),
+    Conversation.of("What is 17 * 23?", "17 * 23 = 391"),
     Conversation.of("Reverse a string in Python, please.", f"Here it is:\n\n```python\n{_CODE}```"),
+    Conversation.of("Übersetze: 'good night'", "Gute Nacht \N{CRESCENT MOON}"),
+    Conversation.of("Name three rivers in Africa.", "1. Nile\n2. Congo\n3. Amazon"),
     Conversation(
         (
             Message("user", "My cat won't eat \N{CRYING CAT FACE}"),
@@ -66,7 +71,7 @@ CONVERSATIONS = (
         f"When was the pressure highest?\n\n{_READINGS}", "Several times: see the lines of 32 bar."
     ),
 )
-"""Short and long, of one turn and several, with code, emoji, an empty response and a shared prompt."""
+"""Short and long, with several turns, code, emoji, an empty response and a prompt that is shared."""
 
 
 @dataclass(frozen=True, slots=True)

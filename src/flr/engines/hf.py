@@ -173,8 +173,8 @@ class HFEngine(Engine):
         for ids in (*reads.rows, *reads.ids):
             if not 0 <= min(ids) <= max(ids) < vocabulary:
                 raise ModelError(
-                    f"a row holds the token id {max(ids)}, and the model's vocabulary has "
-                    f"{vocabulary}: the tokenizer does not belong to this model"
+                    f"a row holds the token ids {min(ids)} to {max(ids)}, and the model's "
+                    f"vocabulary has {vocabulary}: the tokenizer does not belong to this model"
                 )
 
     def _by_path(self, reads: _Reads, shared: Sequence[bool]) -> Float[np.ndarray, "2 read"]:
