@@ -2,8 +2,8 @@
 
 Data, arms, seeds and follow-ups are fixed here and in `src/flr/data`, before anything is scored:
 
-    data     hh-rlhf helpful-base test, two samples of 200 pairs (seeds 0 and 1, no pair in both,
-             pairs with chosen == rejected left out); all 100 pairs of LLMBar Natural
+    data     hh-rlhf helpful-base test, 200 pairs drawn with seed 0 (pairs with chosen == rejected
+             left out); all 100 pairs of LLMBar Natural; each also as two disjoint halves
     arms     flr default         follow-up likelihood, set `default`, variant `mean`
              flr published       the same with the list of the paper's published code
              official published  the published code's own quantity with that list
@@ -37,21 +37,17 @@ from flr.runs import file_sha256, versions
 from flr.score_file import ScoreOptions, score_file
 from flr.stats import bootstrap_interval, pairwise_accuracy, pairwise_points
 
-SAMPLE, SEEDS = 200, (0, 1)
+SAMPLE, SEED = 200, 0
 BLOCK = 16
 
 Margins = dict[str, np.ndarray]
 
 
 def helpful_base(data: Path) -> dict[str, list[dict[str, Any]]]:
-    """Two disjoint samples of pairs, as rows."""
+    """A sample of pairs, as rows."""
     rows = io.load(str(data / "hh-rlhf" / "helpful-base" / "test.jsonl.gz"))
     pairs = [dict(row.columns) for row in rows if row.columns["chosen"] != row.columns["rejected"]]
-    random.Random(SEEDS[0]).shuffle(pairs)
-    return {
-        f"helpful-base, sample {seed}": pairs[at * SAMPLE : (at + 1) * SAMPLE]
-        for at, seed in enumerate(SEEDS)
-    }
+    return {"helpful-base": random.Random(SEED).sample(pairs, SAMPLE)}
 
 
 def llmbar(data: Path) -> dict[str, list[dict[str, Any]]]:
@@ -98,7 +94,7 @@ def direct_margins(rows: Sequence[Row]) -> Margins:
 def trivial_margins(rows: Sequence[Row]) -> Margins:
     """Length, and a coin."""
     lengths = np.array([[len(one.response) for one in row.conversations] for row in rows], float)
-    coin = np.random.default_rng(SEEDS[0]).choice([-1.0, 1.0], len(rows))
+    coin = np.random.default_rng(SEED).choice([-1.0, 1.0], len(rows))
     return {"length": lengths[:, 0] - lengths[:, 1], "random": coin}
 
 
@@ -111,6 +107,7 @@ def figures(margins: np.ndarray, own: np.ndarray, groups: np.ndarray) -> dict[st
         "ties_wrong": pairwise_accuracy(margins, tie=0.0),
         "difference_to_flr_default": float((points - pairwise_points(own)).mean()),
         "difference_interval": bootstrap_interval(points - pairwise_points(own), groups=groups),
+        "halves": [float(half.mean()) for half in np.array_split(points, 2)],
     }
 
 

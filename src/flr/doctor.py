@@ -42,7 +42,7 @@ FLOORS = 3
 COMPARED = 6
 """Follow-ups of each conversation that are also scored alone, evenly spaced over the set."""
 
-SMALL_BUDGET = 256
+SMALL_BUDGET = 128
 """Tokens a forward pass of a second shared run, in which long prefixes are kept between passes."""
 
 _READINGS = "\n".join(

@@ -157,8 +157,8 @@ class HFEngine(Engine):
         try:
             result = self._by_path(reads, takes)
         except NotShareable as refusal:
-            self.sharing = Sharing(0, str(refusal))
-            result = self._by_path(reads, [False] * len(takes))
+            # For this call only: what came before must not decide the path of what comes after.
+            result = self._by_path(reads, [False] * len(takes), plain=f"plain: {refusal}")
         if not np.isfinite(result).all():
             raise ModelError(
                 f"the model's log-likelihoods are not finite numbers in {self.model.dtype}; "
@@ -177,10 +177,12 @@ class HFEngine(Engine):
                     f"vocabulary has {vocabulary}: the tokenizer does not belong to this model"
                 )
 
-    def _by_path(self, reads: _Reads, shared: Sequence[bool]) -> Float[np.ndarray, "2 read"]:
+    def _by_path(
+        self, reads: _Reads, shared: Sequence[bool], plain: str = "plain"
+    ) -> Float[np.ndarray, "2 read"]:
         """The answers to all reads, those of the rows marked `shared` by the shared path."""
         result = np.empty((2, sum(map(len, reads.ids))), np.float32)
-        for name, way, on in (("shared", self._shared, True), ("plain", self._plain, False)):
+        for name, way, on in (("shared", self._shared, True), (plain, self._plain, False)):
             chosen = [i for i, taken in enumerate(shared) if taken is on]
             if chosen:
                 part = reads.select(chosen)
