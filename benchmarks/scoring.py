@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from flr import demo, followups, models
+from flr import demo, devices, followups, models, sources
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.runs import versions
@@ -119,11 +119,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--dtypes", nargs="+", default=["bf16", "fp32"], choices=list(models.DTYPES)
+        "--dtypes", nargs="+", default=["bf16", "fp32"], choices=list(devices.DTYPES)
     )
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    source = models.locate("smollm2")
+    source = sources.locate("smollm2")
     tokenizer = models.load_tokenizer(source)
     result: dict[str, object] = {
         "versions": versions(),
@@ -137,7 +137,7 @@ def main() -> None:
     for dtype in options.dtypes:
         model = models.load(source, dtype=dtype, device="cpu")
         engine = HFEngine(model)
-        rate = matrix_rate(models.DTYPES[dtype])
+        rate = matrix_rate(devices.DTYPES[dtype])
         print(f"\n{dtype}, {rate:.0f} GFLOP/s in a 1024 x 576 x 1536 product")
         cases: dict[str, object] = {}
         for name, (context, responses) in CASES.items():

@@ -17,8 +17,8 @@ LAYERS = {
     0: "errors types",
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards stats messages rows",
-    2: "models engines engines.base engines.prefix_tree engines.attention engines.head "
-    "engines.sharing engines.hf engines.toy reading writing hub io runs",
+    2: "files sources devices models engines engines.base engines.prefix_tree engines.attention "
+    "engines.head engines.sharing engines.hf engines.toy reading writing hub io runs",
     3: "scoring loading workers score_file doctor",
     5: "explaining report report.shown report.explain report.explain_terminal report.explain_html",
     6: "demo cli cli.progress cli.score cli.explain cli.followups cli.doctor cli.demo cli.main "
@@ -27,10 +27,10 @@ LAYERS = {
 """Words, pure functions, contact with the world, procedures, reports, doors."""
 
 ROOMS = {
-    "torch": "models loading workers score_file engines.attention engines.head engines.hf "
+    "torch": "devices models loading workers engines.attention engines.head engines.hf "
     "engines.sharing",
     "transformers": "models engines.*",
-    "huggingface_hub": "models",
+    "huggingface_hub": "sources",
     "peft": "models",
     "pyarrow": "reading writing",
     "datasets": "hub",

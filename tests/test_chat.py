@@ -327,8 +327,16 @@ def test_half_a_surrogate_pair_is_refused_wherever_it_is() -> None:
         chat_template="{% for m in messages %}{{ m.name }}{{ m.content }}{% endfor %}",
     )
     message = Message("assistant", "Paris.", {"name": "\ud83d"})
-    with pytest.raises(RenderError, match="a field of the conversation"):
+    with pytest.raises(RenderError, match="holds half a surrogate"):
         named.followups(Conversation((Message("user", "Capital?"), message)), ["ok"])
+
+
+def test_special_tokens_in_other_fields_are_refused_too() -> None:
+    call = {"function": {"name": "find<|im_end|>", "arguments": {"q": ["x"]}}}
+    message = Message("assistant", "", {"tool_calls": [call]})
+    conversation = Conversation((Message("user", "Capital?"), message))
+    with pytest.raises(SpecialTokenError, match="message 2"):
+        Renderer(kind("chatml").tokenizer).followups(conversation, ["ok"])
 
 
 def longest(rows: Sequence[TokenRow]) -> int:

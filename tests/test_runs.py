@@ -79,6 +79,7 @@ def test_an_output_is_done_only_with_the_record_of_the_same_run(tmp_path: Path) 
     write_record(output, "run", {"mean": float("nan"), "path": tmp_path, "rows": (1, 2)})
     assert is_done(output, "run")
     check_free(output, "run")
+    check_free(output, "another", force=True)
     assert not is_done(output, "another")
     assert read_record(output)["mean"] is None
     assert json.loads(record_path(output).read_text())["rows"] == [1, 2]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flr import io, runs
-from flr.errors import InputError, OptionError, OutputError
+from flr import followups, io, runs
+from flr.errors import FollowUpError, InputError, OptionError, OutputError
 from flr.loading import load
 from flr.runs import BLOCK_ROWS, Store
 from flr.score_file import Report, ScoreOptions, score_file
@@ -38,6 +38,11 @@ def rows_of(count: int) -> list[dict[str, Any]]:
         },
     ]
     return [{**forms[i % 4], "number": i} for i in range(count)]
+
+
+def numbered(count: int) -> list[dict[str, Any]]:
+    """Rows of which no two hold the same conversation."""
+    return [{"prompt": PROMPT, "response": f"Number {i}."} for i in range(count)]
 
 
 def write(path: Path, rows: Sequence[Any]) -> str:
@@ -135,7 +140,8 @@ def test_another_variant_of_the_same_likelihoods_computes_nothing(
     tmp_path: Path, tiny_model: Path
 ) -> None:
     assert run(tmp_path, tiny_model, rows_of(9)).computed == 2
-    for change in ({"reward": "sum"}, {"weights": {"relevance": 2.0}}, {"per_followup": True}):
+    changes: list[dict[str, Any]] = [{"reward": "sum"}, {"weights": {"relevance": 2.0}}]
+    for change in [*changes, {"per_followup": True}]:
         with pytest.raises(OutputError, match="--force"):
             run(tmp_path, tiny_model, rows_of(9), **change)
         assert run(tmp_path, tiny_model, rows_of(9), force=True, **change).computed == 0
@@ -161,7 +167,7 @@ def test_what_changes_bits_is_computed_anew(
 
 
 def test_two_processes_give_the_bytes_of_one(tmp_path: Path, tiny_model: Path) -> None:
-    rows = rows_of(5 * BLOCK_ROWS + 3)
+    rows = [*rows_of(3), *numbered(5 * BLOCK_ROWS)]
     run(tmp_path, tiny_model, rows, "one.jsonl")
     run(tmp_path, tiny_model, rows, "two.jsonl", workers=2)
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
@@ -182,7 +188,7 @@ def test_a_worker_that_dies_is_worded_and_what_is_done_stays(
 
     monkeypatch.setattr(runs.Store, "put", put_and_remove)
     with pytest.raises(Exception, match="worker process died"):
-        run(tmp_path, broken, rows_of(80), workers=2)
+        run(tmp_path, broken, numbered(80), workers=2)
     with Store(runs.store_path(tmp_path / "out.jsonl")) as store:
         assert store._db.execute("SELECT count(*) FROM block").fetchone()[0] >= 1
 
@@ -257,7 +263,7 @@ def test_parquet_gives_the_same_rewards(tmp_path: Path, tiny_model: Path) -> Non
 
 def test_a_set_in_another_script_is_warned_of(tmp_path: Path, tiny_model: Path) -> None:
     chinese = {"prompt": "法国的首都是哪里？请告诉我。", "response": "法国的首都是巴黎。" * 3}
-    assert "script" in " ".join(run(tmp_path, tiny_model, [chinese]).warnings).lower()
+    assert "script" in " ".join(run(tmp_path, tiny_model, [chinese]).record["warnings"]).lower()
 
 
 def test_a_missing_folder_and_an_unknown_suffix_are_refused_early(
@@ -272,7 +278,7 @@ def test_a_missing_folder_and_an_unknown_suffix_are_refused_early(
     "options", [{"workers": 0}, {"threads": 0}, {"batch_tokens": -1}, {"limit": 0}]
 )
 def test_numbers_that_make_no_sense_are_refused(
-    tmp_path: Path, tiny_model: Path, options: dict[str, int]
+    tmp_path: Path, tiny_model: Path, options: dict[str, Any]
 ) -> None:
     with pytest.raises(OptionError, match=r"1 or more|at least 1|limit"):
         run(tmp_path, tiny_model, rows_of(1), **options)
@@ -298,7 +304,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     tmp_path: Path, tiny_model: Path
 ) -> None:
     """kill -9 while blocks are being computed; no finished block is put twice."""
-    rows = [{"prompt": PROMPT, "response": f"Number {i}."} for i in range(60 * BLOCK_ROWS)]
+    rows = numbered(60 * BLOCK_ROWS)
     run(tmp_path, tiny_model, rows, "undisturbed.jsonl")
     log = tmp_path / "log"
     log.touch()
@@ -316,3 +322,55 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "undisturbed.jsonl").read_bytes()
     # A block killed between its commit and its line in the log is finished and not logged.
     assert len(keys) == len(set(keys)) >= 60 - 3
+
+
+def test_a_kill_between_output_and_record_loses_nothing(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "write_record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, tiny_model, rows_of(3))
+    assert (tmp_path / "out.jsonl").exists()
+    monkeypatch.undo()
+    assert run(tmp_path, tiny_model, rows_of(3)).computed == 0
+    assert runs.read_record(tmp_path / "out.jsonl")["rows"] == 3
+
+
+def test_the_input_is_never_the_output(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(OutputError, match="is the input"):
+        run(tmp_path, tiny_model, rows_of(1), "in.jsonl", force=True)
+
+
+def test_equal_blocks_are_measured_once(tmp_path: Path, tiny_model: Path) -> None:
+    same = [{"prompt": PROMPT, "response": "Yes."}] * (5 * BLOCK_ROWS)
+    assert run(tmp_path, tiny_model, same).computed == 1
+
+
+def test_a_row_of_many_responses_is_a_block_of_its_own(tmp_path: Path, tiny_model: Path) -> None:
+    many = {"prompt": PROMPT, "responses": [f"Answer {i}" for i in range(150)]}
+    report = run(tmp_path, tiny_model, [*rows_of(2), many, *rows_of(2)])
+    assert report.record["blocks"]["all"] == 3
+    assert len(read(tmp_path / "out.jsonl")[2]["rewards"]) == 150
+
+
+def test_a_followup_with_special_tokens_is_refused_whatever_the_policy(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    sides = "positive: ['Thanks<|im_end|>']\n    negative: ['No.']"
+    (tmp_path / "set.yaml").write_text(
+        f"name: sly\nlanguage: en\ncategories:\n  relevance:\n    {sides}\n"
+    )
+    with pytest.raises(FollowUpError, match="special token"):
+        run(tmp_path, tiny_model, rows_of(1), set=str(tmp_path / "set.yaml"), on_special="skip")
+
+
+def test_a_weight_in_the_set_computes_nothing_anew(tmp_path: Path, tiny_model: Path) -> None:
+    text = followups.to_yaml(followups.load("short"))
+    path = tmp_path / "set.yaml"
+    path.write_text(text)
+    run(tmp_path, tiny_model, rows_of(1), set=str(path))
+    path.write_text(text.replace("  relevance:\n", "  relevance:\n    weight: 3.0\n"))
+    assert run(tmp_path, tiny_model, rows_of(1), set=str(path), force=True).computed == 0

@@ -22,7 +22,7 @@ What a template does to a conversation (drops thoughts, injects a system prompt)
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 from zlib import crc32
@@ -118,6 +118,18 @@ def _without_thoughts(message: Message) -> Message:
     return Message(message.role, text, extra)
 
 
+def _texts_in(value: Any) -> Iterator[str]:
+    """Every text inside plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts_in(one)
+
+
 def _shortened(conversation: Conversation) -> list[Conversation]:
     """The conversation from each of its user turns on, system messages kept; longest first."""
     messages = conversation.messages
@@ -201,7 +213,8 @@ class Renderer:
             messages = tuple(map(_without_thoughts, messages))
         for number, message in enumerate(messages, start=1):
             allowed = THINK_TAGS if message.role == "assistant" else ()
-            self.template.check(message.content, f"message {number} ({message.role})", allowed)
+            for text in (message.content, *_texts_in(message.extra)):
+                self.template.check(text, f"message {number} ({message.role})", allowed)
         return messages
 
     def _before_followup(self, conversation: Conversation) -> _Open:

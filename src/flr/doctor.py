@@ -11,7 +11,9 @@ difference is the noise floor of this model, dtype and machine.
     limit      = max(1e-4, 3 * floor)
 
 with l a follow-up's mean log-likelihood over its tokens. Where every row takes the plain path, what
-is compared is that path in batches with rows alone.
+is compared is that path in batches with rows alone. Some processors round a row alike in every
+batch; the floor is then far below the rounding of a 16-bit dtype, and the limit strict: the same
+model in fp32 tells rounding, which vanishes there, from an error, which stays.
 
 It does not say whether a model is any good as a follow-up model, and it compares log-likelihoods
 only, not the raw logits that the reward `official` is made of.
@@ -24,7 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from flr import models, template_report
+from flr import devices, template_report
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.errors import OptionError, RenderError
@@ -43,7 +45,7 @@ COMPARED = 6
 """Follow-ups of each conversation that are also scored alone, evenly spaced over the set."""
 
 SMALL_BUDGET = 128
-"""Tokens a forward pass of a second shared run, in which long prefixes are kept between passes."""
+"""Most tokens a forward pass of a second run, in which long prefixes are kept between passes."""
 
 _READINGS = "\n".join(
     f"{6 + i // 4:02}:{i % 4 * 15:02} pump {i % 3 + 1}: {20 + i * 7 % 13} bar" for i in range(20)
@@ -71,7 +73,7 @@ CONVERSATIONS = (
         f"When was the pressure highest?\n\n{_READINGS}", "Several times: see the lines of 32 bar."
     ),
 )
-"""Short and long, with several turns, code, emoji, an empty response and a prompt that is shared."""
+"""Short and long, with several turns, code, emoji, an empty response and a shared prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def _timed(
 
 
 def _batch_sizes(requests: Sequence[Request], most: int) -> list[int]:
-    """Tokens of padded batches: about 2, 4 and 8 of the longest row, and no more than asked for."""
+    """Tokens of padded batches: 2 of the longest row, and 4 and 8 where a forward may hold them."""
     longest = max(len(request.tokens) for request in requests)
     return [2 * longest, *(n * longest for n in (4, 8) if n * longest <= most)]
 
@@ -213,6 +215,7 @@ def examine(scorer: Scorer, conversations: Sequence[Conversation] = CONVERSATION
         ModelError: the model's log-likelihoods are not finite.
         OptionError: an engine that has no plain path to compare with.
     """
+    assert conversations, "something to score"
     engine = scorer.engine
     if not isinstance(engine, HFEngine):
         raise OptionError(f"the engine {engine.name!r} has one path only; 'hf' was expected")
@@ -238,7 +241,7 @@ def examine(scorer: Scorer, conversations: Sequence[Conversation] = CONVERSATION
         run_rate=engine.tally.tokens_run / seconds,
         plain_rate=sum(len(request.tokens) for request in sample) / alone_seconds,
         dtype=str(model.dtype).removeprefix("torch."),
-        device=models.describe_device(str(model.device)),
+        device=devices.describe_device(str(model.device)),
         architecture=f"{type(model).__name__}, {model.num_parameters() / 1e6:.4g} M parameters",
     )
 

@@ -7,19 +7,24 @@ run record and block keys all come from it.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
-from flr import followups, models
+from flr import devices, followups, models, sources
 from flr.chat import Form, Renderer
+from flr.devices import Dtype
 from flr.engines.hf import HFEngine
 from flr.engines.sharing import longest_row
-from flr.errors import OptionError
-from flr.models import SMOLLM2, Dtype, Source
+from flr.errors import FollowUpError, OptionError, SpecialTokenError, did_you_mean
 from flr.runs import key_of, versions
-from flr.scoring import Policy, Score, Scorer, check_variant, merged_weights
+from flr.scoring import Policy, Score, Scorer, merged_weights
+from flr.sources import SMOLLM2, Source
 from flr.types import Conversation, FollowUpSet
+
+THREADS = torch.get_num_threads()
+"""CPU threads that torch takes by itself on this machine."""
 
 _PROBE = [{"role": "user", "content": "Hello"}]
 
@@ -64,11 +69,24 @@ class ScorerOptions:
     """Run Python code that comes with the model."""
 
     def __post_init__(self) -> None:
-        check_variant(self.reward)
+        _check_choices(self)
         for name in ("batch_tokens", "threads"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
+
+
+def _check_choices(options: ScorerOptions) -> None:
+    """Raises where an option is none of the values that its type lists."""
+    for name, kind in get_type_hints(type(options)).items():
+        kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+        choices = [one for k in kinds if get_origin(k) is Literal for one in get_args(k)]
+        given = getattr(options, name)
+        if choices and given not in (choices if type(None) not in kinds else [*choices, None]):
+            raise OptionError(
+                f"--{name.replace('_', '-')} {given}: one of {', '.join(choices)} was expected."
+                f"{did_you_mean(str(given), choices)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +119,7 @@ def prepare(options: ScorerOptions) -> Parts:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     template = _template(options.chat_template)
-    source = models.locate(options.model, revision=options.revision)
+    source = sources.locate(options.model, revision=options.revision)
     config = models.load_config(source, trust_remote_code=options.trust_remote_code)
     renderer = Renderer(
         models.load_tokenizer(source, trust_remote_code=options.trust_remote_code),
@@ -110,6 +128,7 @@ def prepare(options: ScorerOptions) -> Parts:
         chat_template=template,
         strip_thinking=options.strip_thinking,
     )
+    _check_special(followup_set, renderer)
     fingerprint = _fingerprint(options, source, followup_set, renderer)
     return Parts(source, followup_set, renderer, fingerprint)
 
@@ -118,42 +137,53 @@ def _template(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text("utf-8")
+        return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"--chat-template {path}: cannot be read ({error})") from error
+
+
+def _check_special(followup_set: FollowUpSet, renderer: Renderer) -> None:
+    """Raises where a follow-up holds a special token of this model."""
+    for followup in followup_set.followups:
+        try:
+            renderer.template.check(followup.text, f"the follow-up {followup.text[:60]!r}")
+        except SpecialTokenError as error:
+            raise FollowUpError(f"follow-up set {followup_set.name!r}: {error}") from error
 
 
 def _fingerprint(
     options: ScorerOptions, source: Source, followup_set: FollowUpSet, renderer: Renderer
 ) -> dict[str, Any]:
-    device = options.device or models.pick_device()
+    device = options.device or devices.pick_device()
     kind = options.reward if options.reward in ("pmi", "official") else "likelihood"
     return {
         "quantity": kind,
         "model": source.identity,
-        "followups": followups.digest(followup_set),
+        "followups": key_of([followup.text for followup in followup_set.followups]),
         "form": options.form,
         # With a probe rendered: a template may write the date into every conversation.
         "template": key_of([renderer.template.source, renderer.template.render([_PROBE])]),
         "strip_thinking": options.strip_thinking,
         "on_overflow": options.on_overflow,
         "on_special": options.on_special,
-        "dtype": models.pick_dtype(options.dtype, device),
+        "dtype": devices.pick_dtype(options.dtype, device),
         "quantization": options.quantization,
         "batch_tokens": options.batch_tokens,
-        "device": models.describe_device(device),
+        "device": devices.describe_device(device),
         "device_map": options.device_map,
-        "threads": torch.get_num_threads(),
+        "threads": options.threads or THREADS,
+        "trust_remote_code": options.trust_remote_code,
         "versions": versions(),
     }
 
 
 def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
-    """Loads the weights and puts the scorer together.
+    """Loads the weights and puts the scorer together; sets torch's number of threads.
 
     Raises:
         ModelError: the weights cannot be loaded.
     """
+    torch.set_num_threads(options.threads or THREADS)
     model = models.load(
         parts.source,
         dtype=options.dtype,

@@ -21,11 +21,16 @@ from pathlib import Path
 from typing import Any, final
 
 from flr.errors import OutputError
+from flr.files import write_text
 
 BLOCK_ROWS = 8
 """Rows of a block: small enough that little is lost with one, large enough to fill a batch."""
 
-_LIBRARIES = ("flr", "torch", "transformers", "tokenizers", "numpy")
+BLOCK_RESPONSES = 64
+"""Most responses of a block of several rows."""
+
+_LIBRARIES = ("flr", "torch", "transformers", "tokenizers", "numpy", "gguf", "accelerate")
+_LIBRARIES += ("peft", "bitsandbytes")
 
 
 def key_of(parts: Any) -> str:
@@ -35,8 +40,16 @@ def key_of(parts: Any) -> str:
         >>> key_of({"b": 1, "a": 2}) == key_of({"a": 2, "b": 1})
         True
     """
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    text = json.dumps(
+        parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_stable
+    )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stable(value: object) -> str:
+    """A value that JSON has not, by its own text; by its type where that text is an address."""
+    plain = type(value).__repr__ is object.__repr__ and type(value).__str__ is object.__str__
+    return type(value).__name__ if plain else str(value)
 
 
 def versions() -> dict[str, str]:
@@ -156,13 +169,28 @@ def is_done(output: Path, run_key: str) -> bool:
     )
 
 
-def check_free(output: Path, run_key: str) -> None:
-    """Raises where OUTPUT holds something that this run did not make.
+def begin_output(output: Path, run_key: str, *, force: bool) -> None:
+    """Marks OUTPUT as this run's own, so that a kill between OUTPUT and its record loses nothing.
+
+    Args:
+        output: what will be written next.
+        run_key: of this run.
+        force: replace what another run, or somebody else, has made.
 
     Raises:
         OutputError: it exists and was made otherwise.
     """
-    if output.exists() and not is_done(output, run_key):
+    check_free(output, run_key, force=force)
+    write_text(record_path(output), json.dumps({"run": run_key}) + "\n")
+
+
+def check_free(output: Path, run_key: str, *, force: bool = False) -> None:
+    """Raises where OUTPUT holds something that this run did not make, unless forced.
+
+    Raises:
+        OutputError: it exists and was made otherwise.
+    """
+    if output.exists() and read_record(output).get("run") != run_key and not force:
         raise OutputError(
             f"{output} exists and was made otherwise; give another name, or --force to replace it"
         )
@@ -184,14 +212,7 @@ def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> dict[s
         OutputError: the file cannot be written.
     """
     record = {"run": run_key, "output_sha256": file_sha256(output), **_json(parts)}
-    path = record_path(output)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    write_text(record_path(output), json.dumps(record, indent=2) + "\n")
     return record
 
 

@@ -6,7 +6,6 @@ Nothing is written to OUTPUT before all blocks are finished. The store keeps wha
 not rewards: other weights, or another variant made of the same log-likelihoods, compute nothing.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import torch
 
 from flr import followups, io, runs
 from flr.engines.base import Tally
-from flr.errors import InputError, OptionError, Problem, RenderError
-from flr.loading import Parts, ScorerOptions, prepare
+from flr.errors import InputError, OptionError, OutputError, Problem, RenderError
+from flr.loading import THREADS, Parts, ScorerOptions, prepare
 from flr.rows import Row
-from flr.runs import BLOCK_ROWS, Store
+from flr.runs import BLOCK_RESPONSES, BLOCK_ROWS, Store
 from flr.scoring import Measured, Score, Skipped, merged_weights, skippable, value
 from flr.stats import pairwise_accuracy, summarize
 from flr.workers import Finished, default_workers, measure_blocks
@@ -69,6 +67,7 @@ class Totals:
         whole: responses whose rows had to be tokenised from end to end.
         paths: the engine's paths, with their reasons.
         tally: the engine's work.
+        seconds: that measuring took, all blocks and runs together.
     """
 
     rows: int = 0
@@ -80,10 +79,12 @@ class Totals:
     whole: int = 0
     paths: set[str] = field(default_factory=set[str])
     tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
 
     def add_block(self, block: Finished) -> None:
         """Counts a block's work."""
         self.paths.add(block.path)
+        self.seconds += block.seconds
         self.tally.merge(block.tally)
 
     def add(
@@ -114,12 +115,10 @@ class Report:
     Args:
         record: how OUTPUT was made, as its run record says.
         computed: blocks that were computed now; 0 where everything was there already.
-        warnings: sentences for the user.
     """
 
     record: Mapping[str, Any]
     computed: int
-    warnings: Sequence[str] = ()
 
 
 def score_file(
@@ -127,6 +126,7 @@ def score_file(
     output: Path,
     options: ScoreOptions,
     progress: Progress = lambda _done, _total, _tokens: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Scores every row of a file or dataset.
 
@@ -135,47 +135,61 @@ def score_file(
         output: `.jsonl` or `.parquet`.
         options: see `ScoreOptions`.
         progress: see `Progress`.
+        warn: told, before any weights are loaded, what the user should know.
 
     Raises:
         InputError: rows that cannot be scored, all of them named, before any weights are loaded.
         OutputError: OUTPUT cannot be written, or holds something else.
         UserError: what the options name cannot be found or used.
     """
-    begun = time.monotonic()
     rows = io.load(source, split=options.split, limit=options.limit)
     io.check_output(output, [row.columns for row in rows])
+    _check_place(source, output)
     _check_columns(source, rows, options)
-    options = _with_threads(options)
+    workers = options.workers or default_workers(options)
+    options = replace(options, threads=options.threads or max(1, THREADS // workers))
     parts = prepare(options)
     run_key = _run_key(rows, output, options, parts)
     if runs.is_done(output, run_key):
         return Report(runs.read_record(output), computed=0)
-    if not options.force:
-        runs.check_free(output, run_key)
+    runs.check_free(output, run_key, force=options.force)
     _check_rows(source, rows, options, parts)
-    blocks = [rows[at : at + BLOCK_ROWS] for at in range(0, len(rows), BLOCK_ROWS)]
+    warnings = _warnings(rows, parts)
+    for warning in warnings:
+        warn(warning)
+    blocks = list(_blocks(rows))
     totals = Totals()
     with Store(runs.store_path(output)) as store:
         computed = _fill(store, blocks, options, parts, progress)
+        runs.begin_output(output, run_key, force=options.force)
         io.write(output, _scored(store, blocks, options, parts, totals))
-    warnings = _warnings(rows, parts)
     record = {
         **_how(source, options, parts),
         **_what(totals),
         "warnings": warnings,
         "blocks": {"rows_each": BLOCK_ROWS, "all": len(blocks), "computed_last": computed},
-        "seconds_last": round(time.monotonic() - begun, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return Report(runs.write_record(output, run_key, record), computed, warnings)
+    return Report(runs.write_record(output, run_key, record), computed)
 
 
-def _with_threads(options: ScoreOptions) -> ScoreOptions:
-    """The options with a number of threads, which is set here and in every worker."""
-    workers = options.workers or default_workers(options)
-    threads = options.threads or max(1, torch.get_num_threads() // workers)
-    torch.set_num_threads(threads)
-    return replace(options, threads=threads)
+def _check_place(source: str, output: Path) -> None:
+    """Raises where OUTPUT is INPUT."""
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise OutputError(f"{output} is the input; name another file")
+
+
+def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Fixed blocks of consecutive rows: `BLOCK_ROWS` rows, fewer where they hold many responses."""
+    block: list[Row] = []
+    for row in rows:
+        responses = sum(len(one.conversations) for one in (*block, row))
+        if len(block) == BLOCK_ROWS or (block and responses > BLOCK_RESPONSES):
+            yield block
+            block = []
+        block.append(row)
+    if block:
+        yield block
 
 
 def _added(row: Row, scores: Sequence[Score | None], options: ScoreOptions) -> dict[str, Any]:
@@ -222,6 +236,8 @@ def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: 
         for number, conversation in enumerate(row.conversations):
             try:
                 parts.renderer.check(conversation, texts)
+                if options.reward == "pmi":
+                    parts.renderer.check(conversation.with_response(""), texts)
             except skipped:
                 continue
             except RenderError as error:
@@ -244,6 +260,7 @@ def _run_key(rows: Sequence[Row], output: Path, options: ScoreOptions, parts: Pa
             "rows": [[row.number, row.columns] for row in rows],
             "format": output.suffix,
             "reward": options.reward,
+            "followup_set": followups.digest(parts.followup_set),
             "weights": merged_weights(parts.followup_set, options.weights),
             "per_followup": options.per_followup,
         }
@@ -264,15 +281,18 @@ def _fill(
 ) -> int:
     """Measures every block that the store lacks; returns how many those were."""
     keys = [_block_key(block, parts) for block in blocks]
-    missing = [i for i, key in enumerate(keys) if key not in store]
     sizes = [sum(len(row.conversations) for row in block) for block in blocks]
-    total, done = sum(sizes), sum(sizes) - sum(sizes[i] for i in missing)
-    progress(done, total, 0)
-    work = [[c for row in blocks[i] for c in row.conversations] for i in missing]
+    # By key, so that blocks of the same conversations are measured once.
+    missing = {key: i for i, key in enumerate(keys) if key not in store}
+    total, left = sum(sizes), sum(sizes[i] for i in missing.values())
+    order = list(missing)
+    progress(total - left, total, 0)
+    work = [[c for row in blocks[i] for c in row.conversations] for i in missing.values()]
     for at, finished in measure_blocks(work, options, parts, options.workers):
-        store.put(keys[missing[at]], finished.as_plain())
-        done += sizes[missing[at]]
-        progress(done, total, finished.tally.tokens_run)
+        key = order[at]
+        store.put(key, finished.as_plain())
+        left -= sizes[missing[key]]
+        progress(total - left, total, finished.tally.tokens_run)
     return len(missing)
 
 
@@ -313,7 +333,10 @@ def _how(source: str, options: ScoreOptions, parts: Parts) -> dict[str, Any]:
         "input": source,
         "reward": options.reward,
         "model": {"name": options.model, "identity": parts.source.identity},
-        "followup_set": {"name": parts.followup_set.name, "sha256": parts.fingerprint["followups"]},
+        "followup_set": {
+            "name": parts.followup_set.name,
+            "sha256": followups.digest(parts.followup_set),
+        },
         "weights": merged_weights(parts.followup_set, options.weights),
         "options": {
             name: str(v) if isinstance(v, Path) else v for name, v in asdict(options).items()
@@ -335,6 +358,7 @@ def _what(totals: Totals) -> dict[str, Any]:
         "requests_by_path": totals.tally.paths,
         "tokens_run": totals.tally.tokens_run,
         "tokens_asked": totals.tally.tokens_asked,
+        "seconds_measuring": round(totals.seconds, 3),
         "summary": asdict(summarize(rewards, lengths)),
         "pair_accuracy": pairwise_accuracy(np.array(totals.margins)) if totals.margins else None,
     }

@@ -23,6 +23,10 @@ Policy = Literal["error", "skip"]
 """What to do with a conversation that cannot be scored: stop, or leave it out and count it."""
 
 
+CALL = 64
+"""Most conversations in one call of the engine."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -135,7 +139,13 @@ class Scorer:
         ]
 
     def measure(self, conversations: Sequence[Conversation]) -> list[Measured | Skipped]:
-        """What the engine says of every follow-up after each response, all in one call."""
+        """What the engine says of every follow-up after each response; the engine is called for
+        `CALL` conversations at a time, so that memory does not grow with their number.
+        """
+        calls = range(0, len(conversations), CALL)
+        return [one for at in calls for one in self._measure(conversations[at : at + CALL])]
+
+    def _measure(self, conversations: Sequence[Conversation]) -> list[Measured | Skipped]:
         asked = [self._asked(conversation) for conversation in conversations]
         answers = iter(
             self._answers(

@@ -8,6 +8,7 @@ bytes wherever each process has the same number of threads.
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,8 +19,8 @@ from typing import Any, final
 import torch
 
 from flr.engines.base import Tally
-from flr.errors import UserError
-from flr.loading import Parts, ScorerOptions, make_scorer, prepare
+from flr.errors import FlrError, UserError
+from flr.loading import Parts, ScorerOptions, make_scorer
 from flr.scoring import Measured, Scorer, Skipped
 from flr.types import Conversation
 
@@ -33,11 +34,13 @@ class Finished:
         responses: one entry a conversation, in order.
         tally: the engine's work for it.
         path: which path the engine takes, and why.
+        seconds: that it took.
     """
 
     responses: Sequence[Measured | Skipped]
     tally: Tally
     path: str
+    seconds: float
 
     def as_plain(self) -> dict[str, Any]:
         """In the form of the store: plain data."""
@@ -45,6 +48,7 @@ class Finished:
             "responses": [asdict(one) for one in self.responses],
             "tally": asdict(self.tally),
             "path": self.path,
+            "seconds": self.seconds,
         }
 
     @classmethod
@@ -54,7 +58,7 @@ class Finished:
             Skipped(**one) if "reason" in one else Measured(**_tuples(one))
             for one in plain["responses"]
         ]
-        return cls(responses, Tally(**plain["tally"]), plain["path"])
+        return cls(responses, Tally(**plain["tally"]), plain["path"], plain["seconds"])
 
 
 def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def measure_blocks(
     """
     workers = min(workers or default_workers(options), len(blocks))
     if workers > 1:
-        yield from _shared_out(blocks, options, workers)
+        yield from _shared_out(blocks, options, parts, workers)
     elif blocks:
         scorer = make_scorer(options, parts)
         for index, block in enumerate(blocks):
@@ -99,17 +103,19 @@ def default_workers(options: ScorerOptions) -> int:
 def measure(scorer: Scorer, block: Sequence[Conversation]) -> Finished:
     """Measures one block."""
     scorer.engine.tally = Tally()
+    begun = time.perf_counter()
     responses = scorer.measure(block)
-    return Finished(responses, scorer.engine.tally, scorer.engine.describe())
+    seconds = time.perf_counter() - begun
+    return Finished(responses, scorer.engine.tally, scorer.engine.describe(), seconds)
 
 
 def _shared_out(
-    blocks: Sequence[Sequence[Conversation]], options: ScorerOptions, workers: int
+    blocks: Sequence[Sequence[Conversation]], options: ScorerOptions, parts: Parts, workers: int
 ) -> Iterator[tuple[int, Finished]]:
     """The blocks, each to the first process that is free."""
     context = multiprocessing.get_context("spawn")
     turn = context.Value("i", 0)
-    with ProcessPoolExecutor(workers, context, _start, (options, turn)) as pool:
+    with ProcessPoolExecutor(workers, context, _start, (options, parts, turn)) as pool:
         waiting: dict[Future[Finished], int] = {}
         queue = enumerate(blocks)
         try:
@@ -130,11 +136,11 @@ def _shared_out(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-_scorer: Scorer | None = None
-"""The scorer of a worker process."""
+_scorer: Scorer | FlrError | None = None
+"""The scorer of a worker process, or why there is none."""
 
 
-def _start(options: ScorerOptions, turn: Any) -> None:
+def _start(options: ScorerOptions, parts: Parts, turn: Any) -> None:
     """Makes a worker's scorer, on the next device."""
     global _scorer
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -143,9 +149,10 @@ def _start(options: ScorerOptions, turn: Any) -> None:
         turn.value += 1
     if torch.cuda.is_available() and options.device is None:
         options = replace(options, device=f"cuda:{number % torch.cuda.device_count()}")
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    _scorer = make_scorer(options, prepare(options))
+    try:
+        _scorer = make_scorer(options, parts)
+    except FlrError as error:
+        _scorer = error
 
 
 def _die_with_parent() -> None:
@@ -158,4 +165,6 @@ def _die_with_parent() -> None:
 
 def _measure(block: Sequence[Conversation]) -> Finished:
     assert _scorer is not None, "a worker is started before it measures"
+    if isinstance(_scorer, FlrError):
+        raise _scorer
     return measure(_scorer, block)

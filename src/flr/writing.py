@@ -1,25 +1,19 @@
-"""Data files out: rows as JSONL or Parquet, whole or not at all.
-
-A temporary file beside the output is renamed at the end. Nothing here decides which columns a
-result has.
-"""
+"""Data files out: rows as JSONL or Parquet. Nothing here decides which columns a result has."""
 
 import base64
-import errno
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flr.errors import OutputError
+from flr.files import check_place, whole_file
 
 
 def _plain(value: Any) -> Any:
@@ -50,7 +44,7 @@ def _jsonl_chunks(rows: Iterable[Mapping[str, Any]], path: Path) -> Iterator[byt
             raise OutputError(f"{path}: row {number} cannot be written as JSON: {error}.") from None
 
 
-def _write_jsonl(handle: io.BufferedIOBase, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+def _write_jsonl(handle: BinaryIO, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     handle.writelines(_jsonl_chunks(rows, path))
 
 
@@ -76,31 +70,20 @@ def _table(rows: Iterable[Mapping[str, Any]], path: Path) -> pa.Table:
     )
 
 
-def _write_parquet(
-    handle: io.BufferedIOBase, rows: Iterable[Mapping[str, Any]], path: Path
-) -> None:
+def _write_parquet(handle: BinaryIO, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     pq.write_table(_table(rows, path), handle)
 
 
-WRITERS: dict[str, Callable[[io.BufferedIOBase, Iterable[Mapping[str, Any]], Path], None]] = {
+WRITERS: dict[str, Callable[[BinaryIO, Iterable[Mapping[str, Any]], Path], None]] = {
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,
 }
 
 
-def _writer(path: Path) -> Callable[[io.BufferedIOBase, Iterable[Mapping[str, Any]], Path], None]:
+def _writer(path: Path) -> Callable[[BinaryIO, Iterable[Mapping[str, Any]], Path], None]:
     if path.suffix.lower() not in WRITERS:
         raise OutputError(f"{path}: an output is named .jsonl or .parquet.")
     return WRITERS[path.suffix.lower()]
-
-
-def _output_failure(path: Path, error: OSError) -> OutputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
-            f"{path}: no space left in {path.parent}; nothing was written. "
-            "Make room there or name another output."
-        )
-    return OutputError(f"{path}: cannot be written: {error.strerror or error}.")
 
 
 def check_output(path: Path, rows: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -114,13 +97,8 @@ def check_output(path: Path, rows: Iterable[Mapping[str, Any]] = ()) -> None:
         OutputError: neither `.jsonl` nor `.parquet`; a folder; in a folder that is missing or that
             may not be written to; a column that this format cannot hold.
     """
-    write_rows, folder = _writer(path), path.parent
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file in it.")
-    if not folder.is_dir():
-        raise OutputError(f"{path}: there is no folder {folder}; make it with `mkdir -p {folder}`.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: you may not write to the folder {folder}.")
+    write_rows = _writer(path)
+    check_place(path)
     with Path(os.devnull).open("wb") as nowhere:
         write_rows(nowhere, rows, path)
 
@@ -139,15 +117,5 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         OutputError: a value that the format cannot hold, no space, no permission.
     """
     write_rows = _writer(path)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as handle:
-            write_rows(handle, rows, path)
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise _output_failure(path, error) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    with whole_file(path) as handle:
+        write_rows(handle, rows, path)

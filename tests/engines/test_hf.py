@@ -10,7 +10,8 @@ from flr.engines.base import LogitRequest, Request
 from flr.engines.head import Head
 from flr.engines.hf import HFEngine
 from flr.errors import ModelError
-from flr.models import SMOLLM2, load, load_tokenizer, locate
+from flr.models import load, load_tokenizer
+from flr.sources import SMOLLM2, locate
 from tests.engines import tiny
 
 TOLERANCE = 1e-4

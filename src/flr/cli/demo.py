@@ -22,10 +22,10 @@ from flr.cli.progress import bar
 from flr.demo import pairs
 from flr.errors import OutputError
 from flr.explaining import explain_row
-from flr.models import SMOLLM2
 from flr.report.explain import Explained
 from flr.report.explain_terminal import render_terminal
 from flr.score_file import SIDES, Report, ScoreOptions, score_file
+from flr.sources import SMOLLM2
 from flr.stats import bootstrap_interval, pairwise_points
 
 _NAMES = {"chosen": Text("good", "blue"), "rejected": Text("bad", "dark_orange")}

@@ -44,9 +44,10 @@ def doctor(*, options: Annotated[DoctorOptions, Parameter(name="*")] = DoctorOpt
     show(Console(highlight=False), found)
     if not found.ok:
         raise CheckFailed(
-            f"scoring with {found.model} differs from each row alone by "
-            f"{found.largest_difference:.2g} nats a token, and rounding explains {found.limit:.2g}: "
-            "do not use these rewards; please report it with the lines above, and try another --dtype"
+            f"scoring {found.model} in {found.dtype} differs from each row alone by "
+            f"{found.largest_difference:.2g} nats a token, above the limit of {found.limit:.2g}: "
+            "run the same with --dtype fp32. A difference that is gone there is rounding, and fp32 "
+            "is the dtype to score with; one that stays is an error: please report it"
         )
 
 
@@ -92,7 +93,7 @@ def _facts(template: TemplateReport) -> Iterator[str]:
         yield f"puts a text of its own first: {template.preamble!r}"
     if template.drops_thinking:
         yield "drops the think block of a response once a user turn follows"
-    if template.rewrites_history:
+    elif template.rewrites_history:
         yield "renders a response otherwise once a user turn follows"
     if template.trims:
         yield "trims white space at the ends of a text"

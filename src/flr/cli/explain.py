@@ -7,8 +7,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from flr.errors import OptionError, OutputError
+from flr.errors import OptionError
 from flr.explaining import explain_row
+from flr.files import check_place, write_text
 from flr.loading import ScorerOptions
 from flr.report.explain_html import render_html
 from flr.report.explain_terminal import render_terminal
@@ -21,23 +22,7 @@ def _check_page(path: Path) -> None:
     """Refuses a page that could not be written, or that would replace data, before any work."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise OptionError(f"--html {path}: a page is named .html")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise OutputError(
-            f"{path}: there is no folder {path.parent}; make it with `mkdir -p {path.parent}`"
-        )
-
-
-def _write_page(path: Path, page: str) -> None:
-    """Writes the page, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(page, "utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    check_place(path)
 
 
 def console() -> Console:
@@ -78,5 +63,5 @@ def explain(
     explained = explain_row(source, row, options)
     console().print(render_terminal(explained, top))
     if html is not None:
-        _write_page(html, render_html(explained, top))
+        write_text(html, render_html(explained, top))
         Console(stderr=True, soft_wrap=True).print(Text(f"{html}: the same as a page, with more"))

@@ -37,15 +37,19 @@ def score(
     del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
     with bar(console, "responses") as progress:
-        report = score_file(source, output, options or ScoreOptions(), progress)
+        report = score_file(
+            source,
+            output,
+            options or ScoreOptions(),
+            progress,
+            lambda words: console.print(Text(f"warning: {words}", style="yellow")),
+        )
     show(console, output, report)
 
 
 def show(console: Console, output: Path, report: Report) -> None:
     """Prints the closing summary of a run."""
     record = report.record
-    for warning in report.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, words in _lines(record):
         table.add_row(Text(name, style="dim"), Text(words))

@@ -33,7 +33,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Bool, Int
 
-BUSH_TOKENS = 128
+BUSH_TOKENS = 64
 """Largest forest that is attended with a dense mask; larger ones are cut at their trunks."""
 
 

@@ -1,0 +1,72 @@
+"""Files written whole or not at all: a temporary file beside the place is renamed at the end."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from flr.errors import OutputError
+
+
+def check_place(path: Path) -> None:
+    """Refuses, before any work is done, a place where no file could be written at the end.
+
+    Raises:
+        OutputError: a folder; in a folder that is missing or that may not be written to.
+    """
+    folder = path.parent
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder; name a file in it.")
+        if not folder.is_dir():
+            raise OutputError(
+                f"{path}: there is no folder {folder}; make it with `mkdir -p {folder}`."
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{path}: you may not write to the folder {folder}.")
+    except (OSError, ValueError) as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{str(path)[:200]!r}: no such place ({error}).") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes its place when the block ends well; else nothing is left.
+
+    Raises:
+        OutputError: no space, no permission.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise _worded(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text in UTF-8, whole or not at all.
+
+    Raises:
+        OutputError: no space, no permission.
+    """
+    with whole_file(path) as handle:
+        handle.write(text.encode(errors="backslashreplace"))
+
+
+def _worded(path: Path, error: OSError) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(
+            f"{path}: no space left in {path.parent}; nothing was written. "
+            "Make room there or name another output."
+        )
+    return OutputError(f"{path}: cannot be written: {error.strerror or error}.")
