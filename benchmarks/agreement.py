@@ -24,6 +24,7 @@ import argparse
 import json
 import random
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from flr import followups, io
 from flr.engines.base import Request
 from flr.loading import ScorerOptions, make_scorer, prepare
 from flr.rows import Row
-from flr.runs import file_sha256, versions
+from flr.runs import file_sha256
 from flr.score_file import ScoreOptions, score_file
 from flr.stats import bootstrap_interval, pairwise_accuracy, pairwise_points
 
@@ -151,8 +152,9 @@ def main() -> None:
     }
     sets = {**helpful_base(given.data), **llmbar(given.data)}
     result = {
+        "date": date.today().isoformat(),
         "model": "smollm2",
-        "versions": versions(),
+        "made_with": dict(prepare(ScorerOptions()).fingerprint),
         "followups": {
             "default": followups.digest(followups.load("default")),
             "published": followups.digest(published),

@@ -13,7 +13,6 @@ The last line is one JSON object.
 import argparse
 import json
 import random
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -39,14 +38,8 @@ score_file(sys.argv[1], Path(sys.argv[2]), ScoreOptions(set="short"))
 
 def finished(output: Path) -> set[str]:
     """Keys of the finished blocks."""
-    path = runs.store_path(output)
-    if not path.exists():
-        return set()
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        try:
-            return {key for (key,) in database.execute("SELECT key FROM block")}
-        except sqlite3.OperationalError:
-            return set()
+    with runs.Store(runs.store_path(output)) as store:
+        return set(store.keys())
 
 
 def main() -> None:
@@ -88,6 +81,7 @@ def main() -> None:
                 process.wait()
                 moments += 1
                 blocks.append(len(finished(killed)))
+            assert process.returncode in (0, -9), f"the run ended with {process.returncode}"
             again += len(before & set(log.read_text().split()))
             if process.returncode == 0:
                 print(f"finished after {moments} kills; going on from nothing", flush=True)

@@ -15,10 +15,10 @@ last line one JSON object with the seconds, the ratios and the measured matrix r
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from datetime import date
 
 import torch
 
@@ -126,8 +126,9 @@ def main() -> None:
     source = sources.locate("smollm2")
     tokenizer = models.load_tokenizer(source)
     result: dict[str, object] = {
+        "date": date.today().isoformat(),
         "versions": versions(),
-        "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "machine": devices.describe_device("cpu"),
         "threads": torch.get_num_threads(),
         "followups": "default",
         "published_rows_timed": 6,

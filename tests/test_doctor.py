@@ -192,3 +192,25 @@ def test_an_engine_of_one_path_is_refused() -> None:
 def test_fewer_followups_than_are_compared(monkeypatch: pytest.MonkeyPatch, scorer: Scorer) -> None:
     monkeypatch.setattr(doctor, "COMPARED", 100)
     assert examine(scorer, CONVERSATIONS[:1]).compared == len(SHORT.followups)
+
+
+ARCHITECTURES = {
+    "llama": True,
+    "qwen2": True,
+    "qwen3": True,
+    "mistral": False,
+    "gemma2": False,
+    "gemma3": False,
+    "phi3": True,
+    "gpt2": True,
+    "mamba": False,
+}
+"""Whether the doctor's conversations, longer than the tiny windows, are shared."""
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_passes_in_fp32(name: str) -> None:
+    found = examine(scorer_of(name), CONVERSATIONS[:3])
+    assert found.ok
+    assert found.largest_difference < 1e-4
+    assert ("shared" in found.requests_by_path) == ARCHITECTURES[name]

@@ -124,6 +124,10 @@ class Store:
             raise KeyError(key)
         return found
 
+    def keys(self) -> list[str]:
+        """Keys of all finished blocks."""
+        return [key for (key,) in self._db.execute("SELECT key FROM block ORDER BY key")]
+
     def put(self, key: str, results: Any) -> None:
         """Keeps a block's results (plain data), whole or not at all."""
         payload = json.dumps(results, separators=(",", ":"))

@@ -63,7 +63,7 @@ def test_ctrl_c_has_code_130(
 
     monkeypatch.setattr("flr.followups.available", stopped)
     assert run(["followups", "list"]) == 130
-    assert "same command" in capsys.readouterr().err
+    assert "same flr score command" in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
@@ -75,7 +75,9 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("content", ["set: [", "sett: short", "\x00", "- a\n- b"])
+@pytest.mark.parametrize(
+    "content", ["set: [", "sett: short", "\x00", "- a\n- b", "1: 2", "score: {set: short}", ""]
+)
 def test_a_bad_config_file_is_the_users_mistake(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         return _say(error, 2)
     except KeyboardInterrupt:
-        return _say("stopped; the same command goes on from the last finished block", 130)
+        return _say("stopped; the same flr score command goes on from its last finished block", 130)
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has gone (rich says it by SystemExit); at exit, too, nothing more
         # is to be said.
@@ -77,12 +77,24 @@ def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
     if at + 1 == len(rest):
         raise OptionError("--config needs a YAML file with options, such as `set: short`")
     path = rest[at + 1]
-    try:
-        yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise OptionError(f"--config {path}: cannot be read as YAML ({error})") from error
+    _check_config(path)
     found = Yaml(path, must_exist=True, use_commands_as_keys=False)
     return (found,), rest[:at] + rest[at + 2 :]
+
+
+def _check_config(path: str) -> None:
+    """Raises where a file is no flat mapping of options to their values."""
+    try:
+        options = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise OptionError(f"--config {path}: cannot be read as YAML ({error})") from error
+    if not isinstance(options, dict):
+        raise OptionError(f"--config {path}: options such as `set: short` were expected")
+    for name, value in options.items():
+        if not isinstance(name, str) or (isinstance(value, dict) and name != "weights"):
+            raise OptionError(
+                f"--config {path}: {name!r} is no option; options stand at the top, as `set: short`"
+            )
 
 
 def _split(argument: str) -> list[str]:

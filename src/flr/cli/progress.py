@@ -13,10 +13,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+SECONDS_BETWEEN_LINES = 60
+"""How often a log file is told of progress."""
+
 
 @contextmanager
 def bar(console: Console, unit: str) -> Iterator[Callable[[int, int, int], None]]:
-    """Shows a bar while the block runs; nothing where the console is no terminal.
+    """Shows a bar while the block runs; where the console is no terminal, a line now and then.
 
     Args:
         console: where to.
@@ -35,15 +38,18 @@ def bar(console: Console, unit: str) -> Iterator[Callable[[int, int, int], None]
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(unit, total=None, rate="")
-        tokens = begun = 0
+        tokens = begun = told = 0
 
         def tell(done: int, total: int, more: int) -> None:
-            nonlocal tokens, begun
+            nonlocal tokens, begun, told
             now = progress.get_time()
             if not begun:
                 begun = now
             tokens += more
             rate = f"{tokens / (now - begun):,.0f} tokens/s" if tokens and now > begun else ""
             progress.update(task, completed=done, total=total, rate=rate)
+            if not console.is_terminal and now - told > SECONDS_BETWEEN_LINES:
+                told = now
+                console.print(f"{unit}: {done} of {total} {rate}", highlight=False)
 
         yield tell

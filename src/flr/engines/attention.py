@@ -237,15 +237,14 @@ def attend(
             q[None], k[None], v[None], 0.0, causal, attn_mask=bias, scale=scale
         )
         return out[0], lse[0]
-    if causal:
-        mask = torch.full((q.shape[1], k.shape[1]), -torch.inf, device=q.device).triu_(1)
     chunk = max(1, SCORE_ELEMENTS // (q.shape[0] * k.shape[1]))
-    parts = [
-        _attend_in_steps(
-            q[:, i : i + chunk], k, v, scale, None if mask is None else mask[i : i + chunk], softcap
-        )
-        for i in range(0, q.shape[1], chunk)
-    ]
+    parts: list[tuple[Tensor, Tensor]] = []
+    for i in range(0, q.shape[1], chunk):
+        part = q[:, i : i + chunk]
+        bias = mask if mask is None else mask[i : i + chunk]
+        if causal:
+            bias = torch.full((part.shape[1], k.shape[1]), -torch.inf, device=q.device).triu_(i + 1)
+        parts.append(_attend_in_steps(part, k, v, scale, bias, softcap))
     return torch.cat([out for out, _ in parts], 1), torch.cat([lse for _, lse in parts], 1)
 
 

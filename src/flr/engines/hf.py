@@ -159,6 +159,11 @@ class HFEngine(Engine):
         except NotShareable as refusal:
             # For this call only: what came before must not decide the path of what comes after.
             result = self._by_path(reads, [False] * len(takes), plain=f"plain: {refusal}")
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"out of memory with {self.batch_tokens} tokens in a forward pass; take a smaller "
+                "--batch-tokens and give the same command again, finished blocks are kept"
+            ) from error
         if not np.isfinite(result).all():
             raise ModelError(
                 f"the model's log-likelihoods are not finite numbers in {self.model.dtype}; "
