@@ -18,7 +18,7 @@ from flr.loading import ScorerOptions, make_scorer, prepare
 from flr.report.explain import Explained, Side, mean_side, read_side
 from flr.rewards import VARIANTS
 from flr.rows import Row
-from flr.score_file import SIDES
+from flr.score_record import SIDES
 from flr.scoring import Score
 from flr.types import Message
 

@@ -7,27 +7,22 @@ not rewards: other weights, or another variant made of the same log-likelihoods,
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-
 from flr import followups, io, runs
-from flr.engines.base import Tally
 from flr.errors import InputError, OptionError, OutputError, Problem, RenderError
 from flr.loading import THREADS, Parts, ScorerOptions, prepare
 from flr.rows import Row
 from flr.runs import BLOCK_RESPONSES, BLOCK_ROWS, Store
-from flr.scoring import Measured, Score, Skipped, merged_weights, skippable, value
-from flr.stats import pairwise_accuracy, summarize
+from flr.score_record import SIDES, Totals, how, place, what
+from flr.scoring import Measured, Score, merged_weights, skippable, value
 from flr.workers import Finished, default_workers, measure_blocks
 
 Progress = Callable[[int, int, int], None]
 """Told after each block: responses done, responses in all, tokens run for the block."""
-
-SIDES = ("chosen", "rejected")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,60 +46,6 @@ class ScoreOptions(ScorerOptions):
             raise OptionError(f"--workers {self.workers}; 1 or more was expected")
         if self.device_map and (self.workers or 1) > 1:
             raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")
-
-
-@dataclass(slots=True)
-class Totals:
-    """What is counted while OUTPUT is written.
-
-    Args:
-        rows: number of rows.
-        rewards: of the responses that were scored, in order.
-        lengths: of the same responses, characters.
-        margins: reward of chosen less that of rejected, of the pairs that were scored.
-        cut: number and place of responses whose oldest messages were dropped, with how many.
-        skipped: number and place of responses that were left out, with the reason.
-        whole: responses whose rows had to be tokenised from end to end.
-        paths: the engine's paths, with their reasons.
-        tally: the engine's work.
-        seconds: that measuring took, all blocks and runs together.
-    """
-
-    rows: int = 0
-    rewards: list[float] = field(default_factory=list[float])
-    lengths: list[int] = field(default_factory=list[int])
-    margins: list[float] = field(default_factory=list[float])
-    cut: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
-    skipped: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
-    whole: int = 0
-    paths: set[str] = field(default_factory=set[str])
-    tally: Tally = field(default_factory=Tally)
-    seconds: float = 0.0
-
-    def add_block(self, block: Finished) -> None:
-        """Counts a block's work."""
-        self.paths.add(block.path)
-        self.seconds += block.seconds
-        self.tally.merge(block.tally)
-
-    def add(
-        self, row: Row, measured: Sequence[Measured | Skipped], scores: Sequence[Score | None]
-    ) -> None:
-        """Counts a row's responses."""
-        self.rows += 1
-        for number, (one, score) in enumerate(zip(measured, scores, strict=True)):
-            place = _place(row, number)
-            if isinstance(one, Skipped):
-                self.skipped.append((row.number, place, one.reason))
-                continue
-            assert score is not None, "what was measured has a score"
-            self.rewards.append(score.reward)
-            self.lengths.append(len(row.conversations[number].response))
-            self.whole += not one.split
-            if one.dropped:
-                self.cut.append((row.number, place, one.dropped))
-        if row.form == "pair" and scores[0] and scores[1]:
-            self.margins.append(scores[0].reward - scores[1].reward)
 
 
 @final
@@ -164,8 +105,8 @@ def score_file(
         runs.begin_output(output, run_key, force=options.force)
         io.write(output, _scored(store, blocks, options, parts, totals))
     record = {
-        **_how(source, options, parts),
-        **_what(totals),
+        **how(source, options, parts),
+        **what(totals),
         "warnings": warnings,
         "blocks": {"rows_each": BLOCK_ROWS, "all": len(blocks), "computed_last": computed},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -241,16 +182,9 @@ def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: 
             except skipped:
                 continue
             except RenderError as error:
-                problems.append(Problem(row.number, _place(row, number), str(error)))
+                problems.append(Problem(row.number, place(row, number), str(error)))
     if problems:
         raise InputError(source, problems)
-
-
-def _place(row: Row, number: int) -> str:
-    """What a response of a row is called."""
-    if row.form == "pair":
-        return SIDES[number]
-    return "response" if row.form == "single" else f"responses[{number}]"
 
 
 def _run_key(rows: Sequence[Row], output: Path, options: ScoreOptions, parts: Parts) -> str:
@@ -325,40 +259,3 @@ def _warnings(rows: Sequence[Row], parts: Parts) -> list[str]:
     texts = (message.content for row in rows for c in row.conversations for message in c.messages)
     found = followups.script_mismatch(parts.followup_set, texts)
     return [found] if found else []
-
-
-def _how(source: str, options: ScoreOptions, parts: Parts) -> dict[str, Any]:
-    """The half of the record that says how OUTPUT was made."""
-    return {
-        "input": source,
-        "reward": options.reward,
-        "model": {"name": options.model, "identity": parts.source.identity},
-        "followup_set": {
-            "name": parts.followup_set.name,
-            "sha256": followups.digest(parts.followup_set),
-        },
-        "weights": merged_weights(parts.followup_set, options.weights),
-        "options": {
-            name: str(v) if isinstance(v, Path) else v for name, v in asdict(options).items()
-        },
-        "made_with": dict(parts.fingerprint),
-    }
-
-
-def _what(totals: Totals) -> dict[str, Any]:
-    """The half of the record that says what came out."""
-    rewards, lengths = np.array(totals.rewards, float), np.array(totals.lengths, float)
-    return {
-        "rows": totals.rows,
-        "responses": len(totals.rewards) + len(totals.skipped),
-        "skipped": totals.skipped,
-        "cut": totals.cut,
-        "tokenised_whole": totals.whole,
-        "paths": sorted(totals.paths),
-        "requests_by_path": totals.tally.paths,
-        "tokens_run": totals.tally.tokens_run,
-        "tokens_asked": totals.tally.tokens_asked,
-        "seconds_measuring": round(totals.seconds, 3),
-        "summary": asdict(summarize(rewards, lengths)),
-        "pair_accuracy": pairwise_accuracy(np.array(totals.margins)) if totals.margins else None,
-    }

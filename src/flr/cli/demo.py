@@ -24,7 +24,8 @@ from flr.errors import OutputError
 from flr.explaining import explain_row
 from flr.report.explain import Explained
 from flr.report.explain_terminal import render_terminal
-from flr.score_file import SIDES, Report, ScoreOptions, score_file
+from flr.score_file import Report, ScoreOptions, score_file
+from flr.score_record import SIDES
 from flr.sources import SMOLLM2
 from flr.stats import bootstrap_interval, pairwise_points
 
