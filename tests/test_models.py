@@ -9,6 +9,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from flr import devices, models, sources
+from flr.engines.base import Request
+from flr.engines.hf import HFEngine
 from flr.errors import ModelError, OptionError
 from tests.tiny_model import save_tiny_model
 
@@ -98,3 +100,13 @@ def test_a_template_for_the_tiny_model_is_its_own(tmp_path: Path) -> None:
     assert "<turn>" in tokenizer.apply_chat_template(
         [{"role": "user", "content": "a"}], tokenize=False
     )
+
+
+def test_a_model_spread_by_device_map_scores_the_same(tiny_model: Path) -> None:
+    source = sources.locate(str(tiny_model))
+    request = Request((5, 6, 7, 8, 9), 2, 5)
+    plain, spread = (
+        HFEngine(models.load(source, dtype="fp32", device="cpu", device_map=device_map))
+        for device_map in (None, "auto")
+    )
+    assert spread.loglikelihoods([request]) == plain.loglikelihoods([request])

@@ -77,6 +77,7 @@ class RenderedOfficial:
 
     conversation: Conversation
     rows: tuple[OfficialRow, ...]
+    split: bool
     dropped: int
 
 
@@ -410,4 +411,4 @@ class Renderer:
             OfficialRow(row.tokens[: max(len(row.tokens) - len(bag), 0) + 1], bag)
             for row, bag in zip(rendered.rows, bags, strict=True)
         )
-        return RenderedOfficial(rendered.conversation, rows, rendered.dropped)
+        return RenderedOfficial(rendered.conversation, rows, rendered.split, rendered.dropped)

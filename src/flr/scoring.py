@@ -174,7 +174,7 @@ class Scorer:
             if self.reward == "official":
                 official = self.renderer.official(conversation, self._texts)
                 logits = [LogitRequest(row.tokens, row.bag) for row in official.rows]
-                return _Asked(logits, (), official.dropped, split=False)
+                return _Asked(logits, (), official.dropped, official.split)
             made = self.renderer.followups(conversation, self._texts)
             baseline: tuple[Any, ...] = ()
             if self.reward == "pmi":
