@@ -55,12 +55,10 @@ def main() -> None:
             Path(folder) / n for n in ("in.jsonl", "a.jsonl", "b.jsonl", "log")
         )
         sides = ("chosen", "rejected")
-        # Three times over with a number, so that no two blocks hold the same conversations.
         io.write(
             rows,
             (
-                {"prompt": pair["prompt"], "response": f"{pair[side]} ({time_})"}
-                for time_ in range(3)
+                {"prompt": pair["prompt"], "response": pair[side]}
                 for pair in demo.pairs()
                 for side in sides
             ),
