@@ -34,5 +34,11 @@ def test_the_readmes_commands_and_python_run(
     assert "{'understanding':" in capsys.readouterr().out
 
 
+def test_the_set_shown_is_a_set(tmp_path: Path) -> None:
+    (text,) = blocks("yaml")
+    (tmp_path / "mine.yaml").write_text(text, "utf-8")
+    assert run(["followups", "check", str(tmp_path / "mine.yaml")]) == 0
+
+
 def test_every_measured_figure_is_filled_in() -> None:
     assert "@" not in re.sub(r"\S+@\S+\.\S+", "", README)
