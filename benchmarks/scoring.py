@@ -19,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import Any
 
 import torch
 
@@ -32,12 +33,12 @@ PROMPT_SHARE = 0.25
 """Part of a context that is the prompt, which the responses of a prompt share."""
 
 
-def requests_of(tokenizer: object, context: int, responses: int) -> list[Request]:
+def requests_of(tokenizer: Any, context: int, responses: int) -> list[Request]:
     """Every follow-up of the set `default` after each of some contexts of a given length."""
     text = "\n\n".join(
         f"{one['prompt']}\n{one['chosen']}\n{one['rejected']}" for one in demo.pairs()
     )
-    stream: list[int] = tokenizer(text)["input_ids"]  # pyright: ignore[reportCallIssue]
+    stream: list[int] = tokenizer(text)["input_ids"]
     prompt = int(context * PROMPT_SHARE)
     turn = "<|im_end|>\n<|im_start|>user\n"
     rows: list[Request] = []
@@ -46,8 +47,8 @@ def requests_of(tokenizer: object, context: int, responses: int) -> list[Request
         before = tuple(stream[:prompt] + stream[begin : begin + context - prompt])
         assert len(before) == context, "the demo's text is long enough"
         for followup in followups.load("default").followups:
-            head = tokenizer(turn)["input_ids"]  # pyright: ignore[reportCallIssue]
-            full = tokenizer(turn + followup.text)["input_ids"]  # pyright: ignore[reportCallIssue]
+            head = tokenizer(turn)["input_ids"]
+            full = tokenizer(turn + followup.text)["input_ids"]
             row = before[: context - len(head)] + tuple(full)
             rows.append(Request(row, context, len(row)))
     return rows
