@@ -19,7 +19,7 @@ LAYERS = {
     "template_report rewards stats messages rows",
     2: "files sources devices models engines engines.base engines.prefix_tree engines.attention "
     "engines.head engines.sharing engines.hf engines.toy reading writing hub io runs",
-    3: "scoring loading workers score_record score_file doctor",
+    3: "measuring scoring loading workers score_record score_file doctor",
     5: "explaining report report.shown report.explain report.explain_terminal report.explain_html",
     6: "demo cli cli.progress cli.score cli.explain cli.followups cli.doctor cli.demo cli.main "
     "__main__",

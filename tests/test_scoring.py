@@ -8,7 +8,8 @@ from flr import followups
 from flr.chat import Renderer
 from flr.engines.toy import ToyEngine
 from flr.errors import ContextOverflowError, InputError, OptionError, SpecialTokenError
-from flr.scoring import Score, Scorer, Skipped
+from flr.measuring import Skipped
+from flr.scoring import Score, Scorer
 from flr.types import Conversation, FollowUpSet
 from tests.templates import kind, true_row
 
@@ -181,4 +182,4 @@ def test_the_oldest_turns_go_first_and_are_counted(reward: str) -> None:
     assert not isinstance(cut, Skipped)
     assert not isinstance(whole, Skipped)
     assert cut.dropped == 2
-    assert (cut.values, cut.baseline_values) == (whole.values, whole.baseline_values)
+    assert (cut.followups, cut.baselines) == (whole.followups, whole.baselines)

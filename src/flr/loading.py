@@ -1,11 +1,11 @@
-"""From options to a scorer: the model, its tokenizer, the follow-up set, put together once.
+"""From options to a model that measures: weights, tokenizer, follow-up sets, put together once.
 
-`ScorerOptions` holds every option that has a say in the numbers. Command line, Python interface,
-run record and block keys all come from it.
+`ModelOptions` and `ScorerOptions` hold every option that has a say in the numbers. Command line,
+Python interface, run record and block keys all come from them.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -18,8 +18,9 @@ from flr.devices import Dtype
 from flr.engines.hf import HFEngine
 from flr.engines.sharing import longest_row
 from flr.errors import FollowUpError, OptionError, SpecialTokenError, did_you_mean
+from flr.measuring import Measurer, Policy, Wanted, skippable
 from flr.runs import key_of, versions
-from flr.scoring import Policy, Score, Scorer, merged_weights
+from flr.scoring import WANTED, Score, Scorer, merged_weights
 from flr.sources import SMOLLM2, Source
 from flr.types import Conversation, FollowUpSet
 
@@ -30,19 +31,13 @@ _PROBE = [{"role": "user", "content": "Hello"}]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorerOptions:
-    """What a scorer is made of."""
+class ModelOptions:
+    """Which model measures, and how."""
 
     model: str = SMOLLM2
     """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
     revision: str | None = None
     """Branch, tag or commit of a Hugging Face id."""
-    set: str = "default"
-    """Follow-up set: a name from `flr followups list`, or a YAML file."""
-    reward: Literal["mean", "sum", "pmi", "official"] = "mean"
-    """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
-    weights: dict[str, float] = field(default_factory=dict[str, float])
-    """Weight of a category (--weights.correctness 2), relative to the others."""
     form: Form = "user"
     """Who says the follow-up: the user, or the assistant of a feedback-tuned model."""
     dtype: Dtype = "auto"
@@ -71,12 +66,28 @@ class ScorerOptions:
     def __post_init__(self) -> None:
         _check_choices(self)
         for name in ("batch_tokens", "threads"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
+            check_positive(name, getattr(self, name))
 
 
-def _check_choices(options: ScorerOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions(ModelOptions):
+    """What a scorer is made of."""
+
+    set: str = "default"
+    """Follow-up set: a name from `flr followups list`, or a YAML file."""
+    reward: Literal["mean", "sum", "pmi", "official"] = "mean"
+    """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
+    weights: dict[str, float] = field(default_factory=dict[str, float])
+    """Weight of a category (--weights.correctness 2), relative to the others."""
+
+
+def check_positive(name: str, number: int | None) -> None:
+    """Raises where an option that counts something is 0 or less."""
+    if number is not None and number < 1:
+        raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
+
+
+def _check_choices(options: ModelOptions) -> None:
     """Raises where an option is none of the values that its type lists."""
     for name, kind in get_type_hints(type(options)).items():
         kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
@@ -95,15 +106,28 @@ class Parts:
 
     Args:
         source: where the model lies.
-        followup_set: what the user may say next.
         renderer: makes the token rows.
-        fingerprint: everything that changes the bits of a log-likelihood.
+        followup_sets: what the user may say next.
+        wanted: what is asked about each response.
+        fingerprint: everything that changes the bits of what is measured.
     """
 
     source: Source
-    followup_set: FollowUpSet
     renderer: Renderer
+    followup_sets: tuple[FollowUpSet, ...]
+    wanted: Wanted
     fingerprint: Mapping[str, Any]
+
+    @property
+    def followup_set(self) -> FollowUpSet:
+        """The set, where there is one."""
+        (only,) = self.followup_sets
+        return only
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every follow-up of every set, set after set."""
+        return tuple(followup.text for one in self.followup_sets for followup in one.followups)
 
 
 def prepare(options: ScorerOptions) -> Parts:
@@ -116,6 +140,19 @@ def prepare(options: ScorerOptions) -> Parts:
     """
     followup_set = followups.load(options.set)
     merged_weights(followup_set, options.weights)
+    return prepare_sets(options, (followup_set,), WANTED[options.reward])
+
+
+def prepare_sets(
+    options: ModelOptions, followup_sets: Sequence[FollowUpSet], wanted: Wanted
+) -> Parts:
+    """The same for any follow-up sets, or none.
+
+    Raises:
+        ModelError: no such model, or no chat template.
+        FollowUpError: a follow-up holds a special token of the model.
+        OptionError: a template file that cannot be read.
+    """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     template = _template(options.chat_template)
@@ -128,9 +165,10 @@ def prepare(options: ScorerOptions) -> Parts:
         chat_template=template,
         strip_thinking=options.strip_thinking,
     )
-    _check_special(followup_set, renderer)
-    fingerprint = _fingerprint(options, source, followup_set, renderer)
-    return Parts(source, followup_set, renderer, fingerprint)
+    for followup_set in followup_sets:
+        _check_special(followup_set, renderer)
+    made = Parts(source, renderer, tuple(followup_sets), wanted, {})
+    return replace(made, fingerprint=_fingerprint(options, made))
 
 
 def _template(path: Path | None) -> str | None:
@@ -151,18 +189,16 @@ def _check_special(followup_set: FollowUpSet, renderer: Renderer) -> None:
             raise FollowUpError(f"follow-up set {followup_set.name!r}: {error}") from error
 
 
-def _fingerprint(
-    options: ScorerOptions, source: Source, followup_set: FollowUpSet, renderer: Renderer
-) -> dict[str, Any]:
+def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
     device = options.device or devices.pick_device()
-    kind = options.reward if options.reward in ("pmi", "official") else "likelihood"
+    template = parts.renderer.template
     return {
-        "quantity": kind,
-        "model": source.identity,
-        "followups": key_of([followup.text for followup in followup_set.followups]),
+        "wanted": asdict(parts.wanted),
+        "model": parts.source.identity,
+        "followups": key_of(list(parts.texts)),
         "form": options.form,
         # With a probe rendered: a template may write the date into every conversation.
-        "template": key_of([renderer.template.source, renderer.template.render([_PROBE])]),
+        "template": key_of([template.source, template.render([_PROBE])]),
         "strip_thinking": options.strip_thinking,
         "on_overflow": options.on_overflow,
         "on_special": options.on_special,
@@ -177,12 +213,8 @@ def _fingerprint(
     }
 
 
-def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
-    """Loads the weights and puts the scorer together; sets torch's number of threads.
-
-    Raises:
-        ModelError: the weights cannot be loaded.
-    """
+def _engine(options: ModelOptions, parts: Parts) -> HFEngine:
+    """Loads the weights; sets torch's number of threads."""
     torch.set_num_threads(options.threads or THREADS)
     model = models.load(
         parts.source,
@@ -192,8 +224,28 @@ def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
         quantization=options.quantization,
         trust_remote_code=options.trust_remote_code,
     )
+    return HFEngine(model, batch_tokens=options.batch_tokens)
+
+
+def make_measurer(options: ModelOptions, parts: Parts) -> Measurer:
+    """Loads the weights and puts the measurer together; sets torch's number of threads.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
+    left_out = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
+    engine = _engine(options, parts)
+    return Measurer(engine, parts.renderer, parts.texts, parts.wanted, left_out)
+
+
+def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
+    """Loads the weights and puts the scorer together; sets torch's number of threads.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
     return Scorer(
-        HFEngine(model, batch_tokens=options.batch_tokens),
+        _engine(options, parts),
         parts.renderer,
         parts.followup_set,
         reward=options.reward,

@@ -14,11 +14,12 @@ from typing import Any, final
 
 from flr import followups, io, runs
 from flr.errors import InputError, OptionError, OutputError, Problem, RenderError
-from flr.loading import THREADS, Parts, ScorerOptions, prepare
+from flr.loading import THREADS, Parts, ScorerOptions, check_positive, prepare
+from flr.measuring import Measured, skippable
 from flr.rows import Row
 from flr.runs import BLOCK_RESPONSES, BLOCK_ROWS, Store
 from flr.score_record import SIDES, Totals, how, place, what
-from flr.scoring import Measured, Score, merged_weights, skippable, value
+from flr.scoring import Score, merged_weights, value
 from flr.workers import Finished, default_workers, measure_blocks
 
 Progress = Callable[[int, int, int], None]
@@ -42,8 +43,7 @@ class ScoreOptions(ScorerOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.workers is not None and self.workers < 1:
-            raise OptionError(f"--workers {self.workers}; 1 or more was expected")
+        check_positive("workers", self.workers)
         if self.device_map and (self.workers or 1) > 1:
             raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")
 
@@ -171,14 +171,13 @@ def _check_columns(source: str, rows: Sequence[Row], options: ScoreOptions) -> N
 def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: Parts) -> None:
     """Raises one error for all conversations that the model's template cannot take."""
     skipped = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
-    texts = [followup.text for followup in parts.followup_set.followups]
     problems: list[Problem] = []
     for row in rows:
         for number, conversation in enumerate(row.conversations):
             try:
-                parts.renderer.check(conversation, texts)
+                parts.renderer.check(conversation, parts.texts)
                 if options.reward == "pmi":
-                    parts.renderer.check(conversation.with_response(""), texts)
+                    parts.renderer.check(conversation.with_response(""), parts.texts)
             except skipped:
                 continue
             except RenderError as error:

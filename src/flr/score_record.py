@@ -9,8 +9,9 @@ import numpy as np
 from flr import followups
 from flr.engines.base import Tally
 from flr.loading import Parts, ScorerOptions
+from flr.measuring import Measured, Skipped
 from flr.rows import Row
-from flr.scoring import Measured, Score, Skipped, merged_weights
+from flr.scoring import Score, merged_weights
 from flr.stats import pairwise_accuracy, summarize
 from flr.workers import Finished
 

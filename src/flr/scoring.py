@@ -8,53 +8,26 @@ processes is `score_file`'s; where a scorer comes from is `loading`'s.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float
 
 from flr import rewards
 from flr.chat import Renderer
-from flr.engines.base import Engine, LogitRequest, Request
-from flr.errors import ContextOverflowError, OptionError, SpecialTokenError, did_you_mean
+from flr.engines.base import Engine
+from flr.errors import OptionError, did_you_mean
+from flr.measuring import Measured, Measurer, Policy, Skipped, Values, Wanted, skippable
 from flr.rows import parse
 from flr.types import Conversation, FollowUpSet
 
-Policy = Literal["error", "skip"]
-"""What to do with a conversation that cannot be scored: stop, or leave it out and count it."""
-
-
-CALL = 64
-"""Most conversations in one call of the engine."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What an engine said of every follow-up after one response, in the set's order.
-
-    Args:
-        values: log-likelihood of each follow-up, nats; for `official` its mean raw logit.
-        tokens: number of tokens of each.
-        baseline_values: for `pmi`, the log-likelihoods after an empty response, nats.
-        baseline_tokens: for `pmi`, the number of tokens there.
-        dropped: how many of the oldest messages were left out to fit the model.
-        split: whether the token rows were put together from parts (see `flr.chat`).
-    """
-
-    values: tuple[float, ...]
-    tokens: tuple[int, ...]
-    baseline_values: tuple[float, ...] = ()
-    baseline_tokens: tuple[int, ...] = ()
-    dropped: int = 0
-    split: bool = False
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A conversation that was left out, and why."""
-
-    reason: str
+WANTED = {
+    "mean": Wanted(followups=True),
+    "sum": Wanted(followups=True),
+    "pmi": Wanted(followups=True, baselines=True),
+    "official": Wanted(logits=True),
+}
+"""What each variant of the reward is made of."""
 
 
 @final
@@ -71,16 +44,6 @@ class Score:
     reward: float
     by_category: Mapping[str, float]
     followups: Sequence[Mapping[str, Any]] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The requests of one conversation, one a follow-up."""
-
-    response: Sequence[Request | LogitRequest]
-    baseline: Sequence[Request]
-    dropped: int
-    split: bool
 
 
 @final
@@ -114,8 +77,9 @@ class Scorer:
         check_variant(reward)
         self.engine, self.renderer, self.followup_set = engine, renderer, followup_set
         self.reward, self.weights = reward, merged_weights(followup_set, weights or {})
-        self.skippable = skippable(on_overflow=on_overflow, on_special=on_special)
-        self._texts = tuple(followup.text for followup in followup_set.followups)
+        left_out = skippable(on_overflow=on_overflow, on_special=on_special)
+        texts = [followup.text for followup in followup_set.followups]
+        self._measurer = Measurer(engine, renderer, texts, WANTED[reward], left_out)
 
     def score(
         self, conversations: Iterable[Conversation | Mapping[str, Any]]
@@ -139,66 +103,8 @@ class Scorer:
         ]
 
     def measure(self, conversations: Sequence[Conversation]) -> list[Measured | Skipped]:
-        """What the engine says of every follow-up after each response; the engine is called for
-        `CALL` conversations at a time, so that memory does not grow with their number.
-        """
-        calls = range(0, len(conversations), CALL)
-        return [one for at in calls for one in self._measure(conversations[at : at + CALL])]
-
-    def _measure(self, conversations: Sequence[Conversation]) -> list[Measured | Skipped]:
-        asked = [self._asked(conversation) for conversation in conversations]
-        answers = iter(
-            self._answers(
-                [
-                    request
-                    for one in asked
-                    if isinstance(one, _Asked)
-                    for request in (*one.response, *one.baseline)
-                ]
-            )
-        )
-        measured: list[Measured | Skipped] = []
-        for one in asked:
-            if isinstance(one, Skipped):
-                measured.append(one)
-                continue
-            values, tokens = _columns([next(answers) for _ in one.response])
-            baseline = _columns([next(answers) for _ in one.baseline])
-            measured.append(Measured(values, tokens, *baseline, one.dropped, one.split))
-        assert next(answers, None) is None, "every answer belongs to a conversation"
-        return measured
-
-    def _asked(self, conversation: Conversation) -> _Asked | Skipped:
-        """The requests of one conversation, for `pmi` also those after an empty response."""
-        try:
-            if self.reward == "official":
-                official = self.renderer.official(conversation, self._texts)
-                logits = [LogitRequest(row.tokens, row.bag) for row in official.rows]
-                return _Asked(logits, (), official.dropped, official.split)
-            made = self.renderer.followups(conversation, self._texts)
-            baseline: tuple[Any, ...] = ()
-            if self.reward == "pmi":
-                empty = made.conversation.with_response("")
-                baseline = self.renderer.followups(empty, self._texts).rows
-            rows = [Request(r.tokens[: r.stop], r.start, r.stop) for r in (*made.rows, *baseline)]
-            count = len(made.rows)
-            return _Asked(rows[:count], rows[count:], made.dropped, made.split)
-        except self.skippable as error:
-            return Skipped(str(error))
-
-    def _answers(self, requests: Sequence[Request | LogitRequest]) -> list[tuple[float, int]]:
-        """Value and number of tokens of each request."""
-        logits = [request for request in requests if isinstance(request, LogitRequest)]
-        if logits:
-            means = self.engine.mean_logits(logits)
-            return [(mean, len(r.ids)) for mean, r in zip(means, logits, strict=True)]
-        spans = [request for request in requests if isinstance(request, Request)]
-        answers = self.engine.loglikelihoods(spans)
-        return [(answer.total, answer.tokens) for answer in answers]
-
-
-def _columns(answers: list[tuple[float, int]]) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    return tuple(value for value, _ in answers), tuple(tokens for _, tokens in answers)
+        """What the engine says of every follow-up after each response; see `Measurer.measure`."""
+        return self._measurer.measure(conversations)
 
 
 def value(
@@ -212,11 +118,9 @@ def value(
         reward: variant of the reward.
         weights: weight of each category.
     """
-    values, tokens = np.array(measured.values), np.array(measured.tokens)
-    empty = np.array(measured.baseline_values), np.array(measured.baseline_tokens)
-    baseline = empty if reward == "pmi" else ()
     official = reward == "official"
-    each = values if official else rewards.per_followup(values, tokens, reward, *baseline)
+    own = measured.logits if official else measured.followups
+    each = _each(own, measured.baselines, reward)
     by_category = rewards.by_category(each, followup_set)
     followups = [
         {
@@ -227,10 +131,18 @@ def value(
             "tokens": count,
         }
         for followup, value, count in zip(
-            followup_set.followups, measured.values, measured.tokens, strict=True
+            followup_set.followups, own.values, own.tokens, strict=True
         )
     ]
     return Score(rewards.reward(by_category, weights), by_category, followups)
+
+
+def _each(own: Values, baselines: Values, reward: str) -> Float[np.ndarray, " followup"]:
+    """The value of each follow-up."""
+    if reward == "official":
+        return np.array(own.values)
+    empty = (np.array(baselines.values), np.array(baselines.tokens)) if reward == "pmi" else ()
+    return rewards.per_followup(np.array(own.values), np.array(own.tokens), reward, *empty)
 
 
 def check_variant(reward: str) -> None:
@@ -252,12 +164,6 @@ def merged_weights(followup_set: FollowUpSet, weights: Mapping[str, float]) -> d
     merged = {**followup_set.weights, **{name: float(w) for name, w in weights.items()}}
     rewards.category_shares(followup_set.categories, merged)
     return merged
-
-
-def skippable(*, on_overflow: Policy, on_special: Policy) -> tuple[type[Exception], ...]:
-    """The errors of a conversation that leave it out and do not stop the run."""
-    policies = ((ContextOverflowError, on_overflow), (SpecialTokenError, on_special))
-    return tuple(kind for kind, policy in policies if policy == "skip")
 
 
 def as_conversation(given: Conversation | Mapping[str, Any]) -> Conversation:

@@ -1,6 +1,6 @@
 """Measures blocks of conversations, in this process or shared out among several.
 
-Each process has a scorer of its own, on a GPU of its own where there are GPUs, and takes one block
+Each process has a model of its own, on a GPU of its own where there are GPUs, and takes one block
 after the other. Blocks are the same however many processes there are, so the results are the same
 bytes wherever each process has the same number of threads.
 """
@@ -20,8 +20,8 @@ import torch
 
 from flr.engines.base import Tally
 from flr.errors import FlrError, UserError
-from flr.loading import Parts, ScorerOptions, make_scorer
-from flr.scoring import Measured, Scorer, Skipped
+from flr.loading import ModelOptions, Parts, make_measurer
+from flr.measuring import Measured, Measurer, Skipped, Values
 from flr.types import Conversation
 
 
@@ -55,19 +55,23 @@ class Finished:
     def of_plain(cls, plain: dict[str, Any]) -> "Finished":
         """Back from the form of the store."""
         responses = [
-            Skipped(**one) if "reason" in one else Measured(**_tuples(one))
-            for one in plain["responses"]
+            Skipped(**one) if "reason" in one else _measured(one) for one in plain["responses"]
         ]
         return cls(responses, Tally(**plain["tally"]), plain["path"], plain["seconds"])
 
 
-def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+def _measured(plain: dict[str, Any]) -> Measured:
+    values = {
+        name: Values(tuple(one["values"]), tuple(one["tokens"]))
+        for name, one in plain.items()
+        if isinstance(one, dict)
+    }
+    return Measured(**{**plain, **values})
 
 
 def measure_blocks(
     blocks: Sequence[Sequence[Conversation]],
-    options: ScorerOptions,
+    options: ModelOptions,
     parts: Parts,
     workers: int | None = None,
 ) -> Iterator[tuple[int, Finished]]:
@@ -75,7 +79,7 @@ def measure_blocks(
 
     Args:
         blocks: conversations that belong into one call of the engine.
-        options: what the scorers are made of.
+        options: how the model is loaded.
         parts: what is known of them already.
         workers: number of processes; None for one a GPU, or one on CPU.
 
@@ -89,28 +93,28 @@ def measure_blocks(
     if workers > 1:
         yield from _shared_out(blocks, options, parts, workers)
     elif blocks:
-        scorer = make_scorer(options, parts)
+        measurer = make_measurer(options, parts)
         for index, block in enumerate(blocks):
-            yield index, measure(scorer, block)
+            yield index, measure(measurer, block)
 
 
-def default_workers(options: ScorerOptions) -> int:
+def default_workers(options: ModelOptions) -> int:
     """One process a GPU, unless the options bind the model to a device; one on CPU."""
     bound = options.device or options.device_map
     return 1 if bound else max(1, torch.cuda.device_count())
 
 
-def measure(scorer: Scorer, block: Sequence[Conversation]) -> Finished:
+def measure(measurer: Measurer, block: Sequence[Conversation]) -> Finished:
     """Measures one block."""
-    scorer.engine.tally = Tally()
+    measurer.engine.tally = Tally()
     begun = time.perf_counter()
-    responses = scorer.measure(block)
+    responses = measurer.measure(block)
     seconds = time.perf_counter() - begun
-    return Finished(responses, scorer.engine.tally, scorer.engine.describe(), seconds)
+    return Finished(responses, measurer.engine.tally, measurer.engine.describe(), seconds)
 
 
 def _shared_out(
-    blocks: Sequence[Sequence[Conversation]], options: ScorerOptions, parts: Parts, workers: int
+    blocks: Sequence[Sequence[Conversation]], options: ModelOptions, parts: Parts, workers: int
 ) -> Iterator[tuple[int, Finished]]:
     """The blocks, each to the first process that is free."""
     context = multiprocessing.get_context("spawn")
@@ -136,13 +140,13 @@ def _shared_out(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-_scorer: Scorer | FlrError | None = None
-"""The scorer of a worker process, or why there is none."""
+_measurer: Measurer | FlrError | None = None
+"""The measurer of a worker process, or why there is none."""
 
 
-def _start(options: ScorerOptions, parts: Parts, turn: Any) -> None:
-    """Makes a worker's scorer, on the next device."""
-    global _scorer
+def _start(options: ModelOptions, parts: Parts, turn: Any) -> None:
+    """Makes a worker's measurer, on the next device."""
+    global _measurer
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with turn.get_lock():
         number = turn.value
@@ -150,9 +154,9 @@ def _start(options: ScorerOptions, parts: Parts, turn: Any) -> None:
     if torch.cuda.is_available() and options.device is None:
         options = replace(options, device=f"cuda:{number % torch.cuda.device_count()}")
     try:
-        _scorer = make_scorer(options, parts)
+        _measurer = make_measurer(options, parts)
     except FlrError as error:
-        _scorer = error
+        _measurer = error
 
 
 def _die_with_parent() -> None:
@@ -164,7 +168,7 @@ def _die_with_parent() -> None:
 
 
 def _measure(block: Sequence[Conversation]) -> Finished:
-    assert _scorer is not None, "a worker is started before it measures"
-    if isinstance(_scorer, FlrError):
-        raise _scorer
-    return measure(_scorer, block)
+    assert _measurer is not None, "a worker is started before it measures"
+    if isinstance(_measurer, FlrError):
+        raise _measurer
+    return measure(_measurer, block)
