@@ -18,7 +18,7 @@ LAYERS = {
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards stats messages rows",
     2: "files sources devices models engines engines.base engines.prefix_tree engines.attention "
-    "engines.head engines.sharing engines.hf engines.toy reading writing hub io runs",
+    "engines.head engines.sharing engines.hf engines.classifier engines.toy reading writing hub io runs",
     3: "measuring scoring loading workers score_record score_file doctor",
     5: "explaining report report.shown report.explain report.explain_terminal report.explain_html",
     6: "demo cli cli.progress cli.score cli.explain cli.followups cli.doctor cli.demo cli.main "

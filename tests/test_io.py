@@ -212,17 +212,19 @@ class Hub:
     """A hub with one data set of three rows; it remembers what it was asked."""
 
     def __init__(self, monkeypatch, splits: list[str]) -> None:
-        self.splits, self.asked = splits, []
+        self.splits, self.asked, self.folders = splits, [], []
         monkeypatch.setattr(hub.datasets, "get_dataset_split_names", self.split_names)
         monkeypatch.setattr(hub.datasets, "load_dataset", self.load)
         monkeypatch.setattr(hub.settings, "HF_HUB_OFFLINE", False)
 
-    def split_names(self, name: str, config: str | None) -> list[str]:
+    def split_names(self, name: str, config: str | None, *, data_dir: str | None) -> list[str]:
+        self.folders.append(data_dir)
         if name != "owner/name":
             raise ConnectionError("Couldn't reach it\n(many more lines)")
         return self.splits
 
     def load(self, *names, **options):
+        assert options["data_dir"] == self.folders[-1]
         self.asked.append((*names, options["split"], options["streaming"]))
         return iter([*ROWS, {"prompt": "e", "response": "f"}])
 
@@ -238,6 +240,9 @@ def test_a_data_set_of_the_hub(monkeypatch):
     fake.splits = ["only"]
     assert len(io.read("owner/name")) == 3
     assert fake.asked[-1] == ("owner/name", None, "only", False)
+    assert len(io.read("owner/name:a@b", data_dir="part")) == 3
+    assert fake.asked[-1] == ("owner/name", "a@b", "only", False)
+    assert fake.folders == [None, None, None, "part"]
 
 
 def test_the_hub_s_failures_are_the_user_s_errors(monkeypatch):

@@ -5,7 +5,6 @@ from typing import Any
 
 import datasets
 from datasets import config as settings
-
 from flr.errors import InputError, OptionError, Problem, did_you_mean
 
 REACH_HINT = (
@@ -24,13 +23,16 @@ def _one_split(source: str, split: str | None, known: list[str]) -> str:
     return known[0] if split is None else split
 
 
-def rows(source: str, split: str | None, limit: int | None) -> Iterator[dict[str, Any]]:
+def rows(
+    source: str, split: str | None, limit: int | None, data_dir: str | None = None
+) -> Iterator[dict[str, Any]]:
     """The rows of one split of a data set.
 
     Args:
         source: `owner/name`, or `owner/name:config`.
         split: name of the split; None where there is only one.
         limit: how many rows will be asked for; with a limit they are streamed.
+        data_dir: folder of the data set on the hub that holds what is meant; None for all of it.
 
     Yields:
         The columns of each row.
@@ -43,9 +45,11 @@ def rows(source: str, split: str | None, limit: int | None) -> Iterator[dict[str
     # What is on this machine already cannot be streamed without the network.
     streaming = limit is not None and not settings.HF_HUB_OFFLINE
     try:
-        known = datasets.get_dataset_split_names(name, config or None)
+        known = datasets.get_dataset_split_names(name, config or None, data_dir=data_dir)
         chosen = _one_split(source, split, known)
-        found = datasets.load_dataset(name, config or None, split=chosen, streaming=streaming)
+        found = datasets.load_dataset(
+            name, config or None, data_dir=data_dir, split=chosen, streaming=streaming
+        )
         yield from (dict(row) for row in found)
     except OptionError:
         raise

@@ -18,7 +18,7 @@ from flr.writing import check_output as check_output
 from flr.writing import write as write
 
 STANDARD_INPUT = "standard input"
-HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(:[\w.-]+)?")
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(:[\w.@-]+)?")
 
 
 def _is_hub_id(source: str) -> bool:
@@ -27,10 +27,12 @@ def _is_hub_id(source: str) -> bool:
     return may_be_id and not Path(source).parent.is_dir()
 
 
-def _hub_items(source: str, split: str | None, limit: int | None) -> Iterator[Item]:
+def _hub_items(
+    source: str, split: str | None, limit: int | None, data_dir: str | None
+) -> Iterator[Item]:
     from flr import hub  # here alone: it takes seconds to import, and files do not need it
 
-    return enumerate(hub.rows(source, split, limit), 1)
+    return enumerate(hub.rows(source, split, limit, data_dir), 1)
 
 
 def _exists(source: str) -> bool:
@@ -40,10 +42,12 @@ def _exists(source: str) -> bool:
         raise failure(source, f"cannot be read: {error.strerror}") from None
 
 
-def _source_items(source: str, split: str | None, limit: int | None) -> Iterator[Item]:
+def _source_items(
+    source: str, split: str | None, limit: int | None, data_dir: str | None
+) -> Iterator[Item]:
     is_file = source == "-" or _exists(source)
     if not is_file and _is_hub_id(source):
-        return _hub_items(source, split, limit)
+        return _hub_items(source, split, limit, data_dir)
     if not is_file:
         hint = "A data set of the Hugging Face hub is named owner/name or owner/name:config."
         raise failure(source, "no such file", hint)
@@ -52,10 +56,12 @@ def _source_items(source: str, split: str | None, limit: int | None) -> Iterator
     return jsonl_items(sys.stdin.buffer) if source == "-" else file_items(source)
 
 
-def _items(source: str, split: str | None, limit: int | None) -> Iterator[Item]:
+def _items(
+    source: str, split: str | None, limit: int | None, data_dir: str | None = None
+) -> Iterator[Item]:
     if limit is not None and limit < 1:
         raise OptionError(f"--limit is {limit}; expected at least 1.")
-    return islice(_source_items(source, split, limit), limit)
+    return islice(_source_items(source, split, limit, data_dir), limit)
 
 
 def _named(source: str) -> str:
@@ -63,7 +69,11 @@ def _named(source: str) -> str:
 
 
 def read(
-    source: str, *, split: str | None = None, limit: int | None = None
+    source: str,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    data_dir: str | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of a source as they came, whatever their columns.
 
@@ -71,6 +81,7 @@ def read(
         source: a file, `-` for JSONL from standard input, or `owner/name[:config]` on the hub.
         split: of a data set on the hub; None where it has only one.
         limit: how many rows to read at most, at least 1.
+        data_dir: folder of a data set on the hub that holds what is meant (hh-rlhf has several).
 
     Returns:
         The columns of each row; a bare list is a row with the one column `conversation`.
@@ -79,7 +90,7 @@ def read(
         InputError: the source cannot be read, has no rows, or has values that are no rows.
         OptionError: a split or limit that cannot be.
     """
-    items = list(_items(source, split, limit))
+    items = list(_items(source, split, limit, data_dir))
     problems = [
         value if isinstance(value, Problem) else Problem(number, "", not_a_row(value))
         for number, value in items

@@ -15,6 +15,7 @@ import torch
 from flr import devices, followups, models, sources
 from flr.chat import Form, Renderer
 from flr.devices import Dtype
+from flr.engines.classifier import Classifier
 from flr.engines.hf import HFEngine
 from flr.engines.sharing import longest_row
 from flr.errors import FollowUpError, OptionError, SpecialTokenError, did_you_mean
@@ -56,10 +57,6 @@ class ModelOptions:
     """Jinja file to render conversations with, in place of the model's own template."""
     strip_thinking: bool = False
     """Remove the think blocks of the assistant before scoring."""
-    on_overflow: Policy = "error"
-    """For a last prompt and response that are longer than the model: stop, or leave them out."""
-    on_special: Policy = "error"
-    """For text that holds the model's special tokens: stop, or leave the conversation out."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
 
@@ -79,6 +76,10 @@ class ScorerOptions(ModelOptions):
     """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
     weights: dict[str, float] = field(default_factory=dict[str, float])
     """Weight of a category (--weights.correctness 2), relative to the others."""
+    on_overflow: Policy = "error"
+    """For a last prompt and response that are longer than the model: stop, or leave them out."""
+    on_special: Policy = "error"
+    """For text that holds the model's special tokens: stop, or leave the conversation out."""
 
 
 def check_positive(name: str, number: int | None) -> None:
@@ -109,6 +110,7 @@ class Parts:
         renderer: makes the token rows.
         followup_sets: what the user may say next.
         wanted: what is asked about each response.
+        skippable: errors of a conversation that leave it out and do not stop the run.
         fingerprint: everything that changes the bits of what is measured.
     """
 
@@ -116,6 +118,7 @@ class Parts:
     renderer: Renderer
     followup_sets: tuple[FollowUpSet, ...]
     wanted: Wanted
+    skippable: tuple[type[Exception], ...]
     fingerprint: Mapping[str, Any]
 
     @property
@@ -140,13 +143,17 @@ def prepare(options: ScorerOptions) -> Parts:
     """
     followup_set = followups.load(options.set)
     merged_weights(followup_set, options.weights)
-    return prepare_sets(options, (followup_set,), WANTED[options.reward])
+    left_out = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
+    return prepare_sets(options, (followup_set,), WANTED[options.reward], left_out)
 
 
 def prepare_sets(
-    options: ModelOptions, followup_sets: Sequence[FollowUpSet], wanted: Wanted
+    options: ModelOptions,
+    followup_sets: Sequence[FollowUpSet],
+    wanted: Wanted,
+    left_out: tuple[type[Exception], ...],
 ) -> Parts:
-    """The same for any follow-up sets, or none.
+    """The same for any follow-up sets, or none; `left_out` are the errors that skip a conversation.
 
     Raises:
         ModelError: no such model, or no chat template.
@@ -167,7 +174,7 @@ def prepare_sets(
     )
     for followup_set in followup_sets:
         _check_special(followup_set, renderer)
-    made = Parts(source, renderer, tuple(followup_sets), wanted, {})
+    made = Parts(source, renderer, tuple(followup_sets), wanted, left_out, {})
     return replace(made, fingerprint=_fingerprint(options, made))
 
 
@@ -200,8 +207,7 @@ def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
         # With a probe rendered: a template may write the date into every conversation.
         "template": key_of([template.source, template.render([_PROBE])]),
         "strip_thinking": options.strip_thinking,
-        "on_overflow": options.on_overflow,
-        "on_special": options.on_special,
+        "skippable": [error.__name__ for error in parts.skippable],
         "dtype": devices.pick_dtype(options.dtype, device),
         "quantization": options.quantization,
         "batch_tokens": options.batch_tokens,
@@ -233,9 +239,24 @@ def make_measurer(options: ModelOptions, parts: Parts) -> Measurer:
     Raises:
         ModelError: the weights cannot be loaded.
     """
-    left_out = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
     engine = _engine(options, parts)
-    return Measurer(engine, parts.renderer, parts.texts, parts.wanted, left_out)
+    return Measurer(engine, parts.renderer, parts.texts, parts.wanted, parts.skippable)
+
+
+def make_classifier(options: ModelOptions, parts: Parts) -> Classifier:
+    """Loads a sequence-classification reward model; sets torch's number of threads.
+
+    Raises:
+        ModelError: the weights cannot be loaded, or are no such model.
+    """
+    torch.set_num_threads(options.threads or THREADS)
+    model = models.load_classifier(
+        parts.source,
+        dtype=options.dtype,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+    )
+    return Classifier(model)
 
 
 def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:

@@ -6,7 +6,7 @@ What a reward is made of them is `scoring`'s; which blocks are measured where is
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from flr.chat import Renderer
@@ -87,6 +87,15 @@ class Measured:
     response: Values = Values()
     dropped: int = 0
     split: bool = False
+
+    def part(self, begin: int, end: int) -> "Measured":
+        """The same of some of the follow-ups."""
+        return replace(
+            self,
+            followups=self.followups.part(begin, end),
+            baselines=self.baselines.part(begin, end),
+            logits=self.logits.part(begin, end),
+        )
 
 
 @final

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -108,6 +109,44 @@ def load(
         with _worded(source):
             model.to(device)  # pyright: ignore[reportArgumentType] - a decorator hides its signature
     return model.eval()
+
+
+def load_classifier(
+    source: Source,
+    *,
+    dtype: Dtype = "auto",
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> PreTrainedModel:
+    """Loads a sequence-classification model that gives one number, as reward models do.
+
+    Args:
+        source: from `flr.sources.locate`; a folder or hub id with whole weights.
+        dtype: see `pick_dtype`.
+        device: see `load`.
+        trust_remote_code: run code that comes with the model.
+
+    Raises:
+        ModelError: it is no such model; above all one whose head would be made up at random.
+    """
+    if source.gguf or source.base:
+        raise ModelError(f"{source.name}: a classifier is a folder or hub id with whole weights")
+    device = device or pick_device()
+    with _worded(source):
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            str(source.folder),
+            dtype=DTYPES[pick_dtype(dtype, device)],
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    if found["missing_keys"] or model.config.num_labels != 1:
+        lacking = ", ".join(sorted(found["missing_keys"])) or "nothing"
+        raise ModelError(
+            f"{source.name}: a reward model with one output was expected; it has "
+            f"{model.config.num_labels} outputs, and its files lack {lacking}"
+        )
+    return model.to(device).eval()
 
 
 def _gguf(source: Source) -> dict[str, str]:

@@ -15,10 +15,10 @@ import json
 import math
 import platform
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, TypeVar, final, runtime_checkable
 
 from flr.errors import OutputError
 from flr.files import write_text
@@ -31,6 +31,32 @@ BLOCK_RESPONSES = 64
 
 _LIBRARIES = ("flr", "torch", "transformers", "tokenizers", "numpy", "gguf", "accelerate")
 _LIBRARIES += ("peft", "bitsandbytes")
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A row, an item: what holds conversations."""
+
+    @property
+    def conversations(self) -> Sequence[Any]:
+        """Its conversations."""
+        ...
+
+
+Some = TypeVar("Some", bound=Prompted)
+
+
+def blocks(rows: Sequence[Some]) -> Iterator[list[Some]]:
+    """Fixed blocks of consecutive rows: `BLOCK_ROWS` rows, fewer where they hold many responses."""
+    block: list[Some] = []
+    for row in rows:
+        responses = sum(len(one.conversations) for one in (*block, row))
+        if len(block) == BLOCK_ROWS or (block and responses > BLOCK_RESPONSES):
+            yield block
+            block = []
+        block.append(row)
+    if block:
+        yield block
 
 
 def key_of(parts: Any) -> str:

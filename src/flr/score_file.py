@@ -7,23 +7,23 @@ not rewards: other weights, or another variant made of the same log-likelihoods,
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 from flr import followups, io, runs
 from flr.errors import InputError, OptionError, OutputError, Problem, RenderError
+from flr.filling import Progress, fill, finished
 from flr.loading import THREADS, Parts, ScorerOptions, check_positive, prepare
-from flr.measuring import Measured, skippable
+from flr.measuring import Measured
 from flr.rows import Row
-from flr.runs import BLOCK_RESPONSES, BLOCK_ROWS, Store
+from flr.runs import BLOCK_ROWS, Store
 from flr.score_record import SIDES, Totals, how, place, what
 from flr.scoring import Score, merged_weights, value
-from flr.workers import Finished, default_workers, measure_blocks
-
-Progress = Callable[[int, int, int], None]
-"""Told after each block: responses done, responses in all, tokens run for the block."""
+from flr.types import Conversation
+from flr.workers import default_workers, measure_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +98,12 @@ def score_file(
     warnings = _warnings(rows, parts)
     for warning in warnings:
         warn(warning)
-    blocks = list(_blocks(rows))
+    blocks = list(runs.blocks(rows))
     totals = Totals()
     with Store(runs.store_path(output)) as store:
-        computed = _fill(store, blocks, options, parts, progress)
+        work = [_conversations(block) for block in blocks]
+        measure = partial(measure_blocks, options=options, parts=parts, workers=options.workers)
+        computed = fill(store, work, parts.fingerprint, measure, progress)
         runs.begin_output(output, run_key, force=options.force)
         io.write(output, _scored(store, blocks, options, parts, totals))
     record = {
@@ -118,19 +120,6 @@ def _check_place(source: str, output: Path) -> None:
     """Raises where OUTPUT is INPUT."""
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise OutputError(f"{output} is the input; name another file")
-
-
-def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Fixed blocks of consecutive rows: `BLOCK_ROWS` rows, fewer where they hold many responses."""
-    block: list[Row] = []
-    for row in rows:
-        responses = sum(len(one.conversations) for one in (*block, row))
-        if len(block) == BLOCK_ROWS or (block and responses > BLOCK_RESPONSES):
-            yield block
-            block = []
-        block.append(row)
-    if block:
-        yield block
 
 
 def _added(row: Row, scores: Sequence[Score | None], options: ScoreOptions) -> dict[str, Any]:
@@ -170,7 +159,6 @@ def _check_columns(source: str, rows: Sequence[Row], options: ScoreOptions) -> N
 
 def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: Parts) -> None:
     """Raises one error for all conversations that the model's template cannot take."""
-    skipped = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
     problems: list[Problem] = []
     for row in rows:
         for number, conversation in enumerate(row.conversations):
@@ -178,7 +166,7 @@ def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: 
                 parts.renderer.check(conversation, parts.texts)
                 if options.reward == "pmi":
                     parts.renderer.check(conversation.with_response(""), parts.texts)
-            except skipped:
+            except parts.skippable:
                 continue
             except RenderError as error:
                 problems.append(Problem(row.number, place(row, number), str(error)))
@@ -200,33 +188,8 @@ def _run_key(rows: Sequence[Row], output: Path, options: ScoreOptions, parts: Pa
     )
 
 
-def _block_key(block: Sequence[Row], parts: Parts) -> str:
-    conversations = [asdict(c) for row in block for c in row.conversations]
-    return runs.key_of({**parts.fingerprint, "conversations": conversations})
-
-
-def _fill(
-    store: Store,
-    blocks: Sequence[Sequence[Row]],
-    options: ScoreOptions,
-    parts: Parts,
-    progress: Progress,
-) -> int:
-    """Measures every block that the store lacks; returns how many those were."""
-    keys = [_block_key(block, parts) for block in blocks]
-    sizes = [sum(len(row.conversations) for row in block) for block in blocks]
-    # By key, so that blocks of the same conversations are measured once.
-    missing = {key: i for i, key in enumerate(keys) if key not in store}
-    total, left = sum(sizes), sum(sizes[i] for i in missing.values())
-    order = list(missing)
-    progress(total - left, total, 0)
-    work = [[c for row in blocks[i] for c in row.conversations] for i in missing.values()]
-    for at, finished in measure_blocks(work, options, parts, options.workers):
-        key = order[at]
-        store.put(key, finished.as_plain())
-        left -= sizes[missing[key]]
-        progress(total - left, total, finished.tally.tokens_run)
-    return len(missing)
+def _conversations(block: Sequence[Row]) -> list[Conversation]:
+    return [conversation for row in block for conversation in row.conversations]
 
 
 def _scored(
@@ -239,9 +202,9 @@ def _scored(
     """Every row with its columns and what scoring adds, counted on the way."""
     weights = merged_weights(parts.followup_set, options.weights)
     for block in blocks:
-        finished = Finished.of_plain(store[_block_key(block, parts)])
-        totals.add_block(finished)
-        responses = iter(finished.responses)
+        done = finished(store, _conversations(block), parts.fingerprint)
+        totals.add_block(done)
+        responses = iter(done.responses)
         for row in block:
             measured = [next(responses) for _ in row.conversations]
             scores = [

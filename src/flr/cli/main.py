@@ -27,6 +27,9 @@ app = App(
 app.command(
     "flr.cli.score:score", name="score", help="Score responses: rows in, rows with rewards out."
 )
+app.command(
+    "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."
+)
 app.command("flr.cli.explain:explain", name="explain", help="Show which follow-ups moved a reward.")
 app.command(
     "flr.cli.followups:app", name="followups", help="List, show, check or import follow-up sets."
@@ -52,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         return _say(error, 2)
     except KeyboardInterrupt:
-        return _say("stopped; the same flr score command goes on from its last finished block", 130)
+        return _say("stopped; the same command goes on from its last finished block", 130)
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has gone (rich says it by SystemExit); at exit, too, nothing more
         # is to be said.

@@ -1,0 +1,252 @@
+"""Benchmarks rewards on data sets: every reward from one pass over the data, resumable by block.
+
+    sets -> items -> blocks -> passes of the models -> rewards -> figures -> result files
+
+In the output folder: `results.json` (every figure, and how it was made), `results.md`,
+`items.jsonl` (an item a row, with every reward), `report.html`, and `run.sqlite`, the store of
+finished blocks, from which the same command goes on.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, final
+
+from flr import io, runs
+from flr.datasets import loading as datasets
+from flr.datasets.base import Dataset
+from flr.errors import OptionError, OutputError
+from flr.evaluation.arms import Arms, parse
+from flr.evaluation.comparing import Outcome, Plan, fill, make_outcome, make_plan, work
+from flr.evaluation.evaluate import evaluate
+from flr.evaluation.robustness import attacked
+from flr.files import write_text
+from flr.filling import Progress
+from flr.loading import ModelOptions, check_positive
+from flr.report import bench_html, bench_markdown
+from flr.runs import Store
+
+FILES = ("results.json", "results.md", "items.jsonl", "report.html")
+
+PARTIAL = (
+    "suite paper, partial: those of the paper's sets that are known by name, with PKU-SafeRLHF in "
+    "BeaverTails' place; not to be averaged beside the paper's own figures"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(ModelOptions):
+    """What is compared, on what."""
+
+    reward: str = "flr,direct,length,random"
+    """Rewards to compare: flr[:VARIANT][:SET], direct, length, random, classifier:MODEL,
+    dpo:MODEL:REF, judge:MODEL, with commas between."""
+    suite: Literal["paper", "local"] | None = None
+    """paper: the paper's sets as far as they are known; local: all that lie below --data-dir."""
+    data_dir: Path | None = None
+    """Folder with the sets' files [default: the Hugging Face hub]."""
+    split: str | None = None
+    """Split of a Hugging Face dataset without a loader of its own."""
+    limit: int | None = None
+    """A random sample of N prompts of each set."""
+    seed: int = 0
+    """Of the sample, the coin and the bootstrap."""
+    workers: int | None = None
+    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
+    force: bool = False
+    """Replace an OUTPUT that was made otherwise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("workers", self.workers)
+        check_positive("limit", self.limit)
+        if self.seed < 0:
+            raise OptionError(f"--seed {self.seed}; 0 or more was expected")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """What a run did.
+
+    Args:
+        results: what results.json says.
+        computed: blocks that were computed now.
+    """
+
+    results: Mapping[str, Any]
+    computed: int
+
+
+def _names(names: Sequence[str], options: BenchOptions) -> list[str]:
+    """The sets that are named, and those of the suite."""
+    suite = list(datasets.suite(options.suite, options.data_dir)) if options.suite else []
+    wanted = list(dict.fromkeys([*names, *suite]))
+    if not wanted:
+        raise OptionError(
+            "no set to benchmark on: name some, or give --suite; `flr bench list` shows them"
+        )
+    return wanted
+
+
+def _load(name: str, options: BenchOptions, *, robustness: bool) -> Dataset:
+    """One set, a sample of it where there is a limit, spoilt where that is asked for."""
+    dataset = datasets.load(name, options.data_dir, split=options.split)
+    if options.limit is not None:
+        dataset = datasets.sample(dataset, options.limit, options.seed)
+    return attacked(dataset, options.seed) if robustness else dataset
+
+
+def _rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    """The rows of items.jsonl for one set."""
+    dataset = outcome.dataset
+    for at, item in enumerate(dataset.items):
+        yield {
+            "set": dataset.name,
+            "kind": dataset.kind,
+            "item": item.id,
+            "group": item.group,
+            "subset": item.subset,
+            "labels": list(item.labels),
+            "systems": list(item.systems),
+            "prompt": [message.as_dict() for message in item.conversations[0].prompt],
+            "responses": [one.response for one in item.conversations],
+            "rewards": {name: one.values[at].tolist() for name, one in outcome.columns.items()},
+            "by_category": {
+                name: {part: of[at].tolist() for part, of in one.categories.items()}
+                for name, one in outcome.columns.items()
+                if one.categories
+            },
+        }
+
+
+def _run_key(plans: Sequence[Plan], arms: Arms, options: BenchOptions, notes: Sequence[str]) -> str:
+    return runs.key_of(
+        {
+            "sets": [
+                [plan.dataset.name, plan.dataset.kind, asdict(plan.dataset)] for plan in plans
+            ],
+            "rewards": [arm.name for arm in arms.arms],
+            "passes": {name: one.fingerprint for name, one in arms.passes.items()},
+            "seed": options.seed,
+            "notes": notes,
+            "versions": runs.versions(),
+        }
+    )
+
+
+def _folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{output}: is no folder, nor can it be made ({error.strerror})"
+        ) from error
+
+
+def _earlier(output: Path, run_key: str, *, force: bool) -> dict[str, Any] | None:
+    """The results of this very run, where it is finished; raises where another's lie there."""
+    path = output / "results.json"
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        found = None
+    same = isinstance(found, dict) and found.get("run") == run_key
+    if not same and not force:
+        raise OutputError(
+            f"{output} holds other results; give another folder, or --force to replace them "
+            "(what run.sqlite holds is not computed again)"
+        )
+    return found if same and all((output / name).is_file() for name in FILES) else None
+
+
+def bench(
+    names: Sequence[str],
+    output: Path,
+    options: BenchOptions,
+    progress: Progress = lambda _done, _total, _tokens: None,
+    *,
+    robustness: bool = False,
+    command: str = "",
+    warn: Callable[[str], None] = lambda _: None,
+) -> BenchReport:
+    """Compares rewards on data sets and writes what came out.
+
+    Args:
+        names: of sets, or files or hub ids of preference pairs.
+        output: a folder, made where it is missing.
+        options: see `BenchOptions`.
+        progress: told of conversations done, of all passes together.
+        robustness: spoil the responses of the sets first; see `flr.evaluation.robustness`.
+        command: how the run was asked for, for the record.
+        warn: told what the user should know before the work begins.
+
+    Raises:
+        InputError: files that are not in their form.
+        OutputError: the folder cannot be written, or holds other results.
+        UserError: what the options name cannot be found or used, or a set with nothing to use.
+    """
+    sets = [_load(name, options, robustness=robustness) for name in _names(names, options)]
+    arms = parse(options.reward, options, seed=options.seed, workers=options.workers)
+    plans = [make_plan(dataset, arms, options.seed) for dataset in sets]
+    notes = [PARTIAL] if options.suite == "paper" else []
+    for note in (*notes, *_refusals(plans)):
+        warn(note)
+    run_key = _run_key(plans, arms, options, notes)
+    _folder(output)
+    earlier = _earlier(output, run_key, force=options.force)
+    if earlier is not None:
+        return BenchReport(earlier, computed=0)
+    with Store(output / "run.sqlite") as store:
+        computed = fill(store, plans, arms, progress)
+        outcomes = [make_outcome(store, one, arms.passes) for one in plans]
+        done = {name: work(store, plans, one, name) for name, one in arms.passes.items()}
+    results = {
+        "run": run_key,
+        "flr": runs.versions()["flr"],
+        "command": command,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "options": _plain(asdict(options)),
+        "made_with": {"versions": runs.versions(), "passes": done},
+        "rewards": [arm.name for arm in arms.arms],
+        "reference": arms.reference,
+        "notes": notes,
+        "sets": {
+            one.dataset.name: _set(one, made, arms.reference, options.seed)
+            for one, made in zip(plans, outcomes, strict=True)
+        },
+    }
+    _write(output, results, [row for made in outcomes for row in _rows(made)])
+    return BenchReport(results, computed)
+
+
+def _refusals(plans: Sequence[Plan]) -> Iterator[str]:
+    for plan in plans:
+        for name, reason in plan.not_computed.items():
+            yield f"{plan.dataset.name}: {name} is left out: {reason}"
+
+
+def _set(plan: Plan, outcome: Outcome, reference: str | None, seed: int) -> dict[str, Any]:
+    """The figures of one set."""
+    found = evaluate(outcome.dataset, outcome.columns, reference=reference, seed=seed)
+    return {
+        **found,
+        "skipped": [list(one) for one in outcome.skipped.items()],
+        "not_computed": dict(plan.not_computed),
+    }
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(one) if isinstance(one, Path) else one for name, one in options.items()}
+
+
+def _write(output: Path, results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes all result files, the one that says that the run is done last."""
+    io.write(output / "items.jsonl", rows)
+    write_text(output / "results.md", bench_markdown.markdown(results))
+    write_text(output / "report.html", bench_html.page(results, rows))
+    write_text(output / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")

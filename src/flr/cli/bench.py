@@ -1,0 +1,134 @@
+"""`flr bench`: does a reward agree with people, and better than the trivial ways?"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flr.benchmark import BenchOptions, BenchReport
+from flr.benchmark import bench as run_bench
+from flr.cli.progress import bar
+from flr.datasets.loading import available
+
+app = App(name="bench", help="Compare rewards with what people said, beside the trivial ones.")
+
+MAIN = {"pairwise": "accuracy", "rating": "pearson", "ranking": "spearman"}
+"""The figure that is shown of each kind of set."""
+
+
+@app.default
+def bench(
+    *names: str,
+    output: Annotated[Path, Parameter(alias="-o")],
+    config: Path | None = None,
+    options: Annotated[BenchOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Compare rewards with what people said of responses, beside the trivial ones.
+
+    NAMES are sets of `flr bench list`, or files or hub ids of preference pairs (prompt, chosen,
+    rejected). OUTPUT gets results.json, results.md, items.jsonl and report.html. A killed run goes
+    on where it was when the same command is given again.
+
+    Args:
+        names: sets to benchmark on.
+        output: a folder, made where it is missing.
+        config: YAML file with options, such as `limit: 100`; the command line goes before it.
+        options: what is compared, and how.
+    """
+    del config  # read by the main door, before options are parsed
+    _run(names, output, options or BenchOptions(), robustness=False)
+
+
+@app.command
+def robustness(
+    *names: str,
+    output: Annotated[Path, Parameter(alias="-o")],
+    config: Path | None = None,
+    options: Annotated[BenchOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Can a reward be fooled? Good responses of any set against spoilt and bold ones.
+
+    For each good response of the sets: an empty one, its first sentence ten times, the prompt
+    echoed, a good response to another prompt, a refusal, the good one cut in the middle, and a
+    worse one with praise planted in it, or a thankful user turn after it. Reported is how often the
+    good one ranks above each.
+
+    Args:
+        names: sets to take responses from.
+        output: a folder, made where it is missing.
+        config: YAML file with options, such as `limit: 100`; the command line goes before it.
+        options: what is compared, and how.
+    """
+    del config
+    _run(names, output, options or BenchOptions(), robustness=True)
+
+
+@app.command(name="list")
+def list_(*, data_dir: Path | None = None) -> None:
+    """List the sets, where each is read from, and which lie below a data folder.
+
+    Args:
+        data_dir: folder with the sets' files.
+    """
+    table = Table(box=None, pad_edge=False)
+    for title in ("set", "kind", "what", "from"):
+        table.add_column(title, overflow="fold")
+    for spec, files in available(data_dir):
+        hub = ", ".join(one.name for one in spec.hub) or f"files of {spec.origin}"
+        here = f"{len(files)} file{'s' * (len(files) > 1)} here" if files else hub
+        style = "green" if files else ""
+        table.add_row(spec.name, spec.kind, Text(spec.about), Text(here, style))
+    Console().print(table)
+
+
+def _run(names: tuple[str, ...], output: Path, options: BenchOptions, *, robustness: bool) -> None:
+    console = Console(stderr=True)
+    with bar(console, "conversations") as progress:
+        report = run_bench(
+            names,
+            output,
+            options,
+            progress,
+            robustness=robustness,
+            command=shlex.join(["flr", *sys.argv[1:]]),
+            warn=lambda words: console.print(Text(f"warning: {words}", style="yellow")),
+        )
+    show(console, output, report)
+
+
+def show(console: Console, output: Path, report: BenchReport) -> None:
+    """Prints the main figures of a run."""
+    for name, found in report.results["sets"].items():
+        table = Table(
+            box=None, pad_edge=False, title_justify="left", title=Text(_title(name, found))
+        )
+        main = MAIN[found["kind"]]
+        for title in ("reward", main, "95 % interval", "difference"):
+            table.add_column(title, justify="left" if title == "reward" else "right")
+        for reward, one in found["rewards"].items():
+            figure, against = one[main], one["difference"]
+            table.add_row(
+                Text(reward), _number(figure), _interval(figure), against and _number(against)
+            )
+        console.print(table)
+    done = "" if report.computed else ": nothing to do, it was finished before"
+    console.print(Text(f"{output / 'report.html'}{done}"))
+
+
+def _title(name: str, found: Any) -> str:
+    left = sum(found["left_out"].values()) + len(found["skipped"])
+    return f"{name}: {found['items']} items of {found['groups']} prompts, {left} left out"
+
+
+def _number(figure: Any) -> str:
+    return "-" if figure["value"] is None else f"{figure['value']:.3f}"
+
+
+def _interval(figure: Any) -> str:
+    low, high = figure["interval"]
+    return "-" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"

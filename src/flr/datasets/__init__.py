@@ -1,0 +1,1 @@
+"""Benchmark sets: what they are made of, and how each is read."""

@@ -1,0 +1,1 @@
+"""How well a reward agrees with people: procedures over reward functions, never over engines."""

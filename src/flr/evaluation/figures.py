@@ -1,0 +1,118 @@
+"""What the three procedures share: the column of a reward, groups and lengths, figures as data.
+
+A figure is `{"value", "interval", "count"}`: the number, its 95 % interval by bootstrap over
+prompts, and how many pairs or responses (for correlations over systems: systems) it rests on.
+What has no answer is None.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from flr.datasets.base import Dataset
+from flr.resampling import Estimate, Statistic, mean
+
+Key = tuple[str, ...]
+"""Where a figure stands in the result: `("accuracy",)`, `("subsets", "easy")`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One reward of every response of a dataset.
+
+    Args:
+        values: one array an item, in the dataset's order; one value a response.
+        categories: the same, by the follow-up category that the reward is made of.
+        noise_floor: how far the reward of a response may be off by the arithmetic alone, unit of
+            the reward; None where it was not measured, 0.0 where the reward is exact.
+    """
+
+    values: Sequence[Float[np.ndarray, " _"]]  # `_`: items differ in their number of responses
+    categories: Mapping[str, Sequence[Float[np.ndarray, " _"]]] = field(
+        default_factory=dict[str, Sequence[Float[np.ndarray, " _"]]]
+    )
+    noise_floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a procedure found of one reward, before anything is resampled.
+
+    Args:
+        statistics: the figures, by their place in the result.
+        plain: the rest of the result, in its form; figures are filled in beside and below it.
+        compared: the statistic of which the difference to the reference reward is taken.
+    """
+
+    statistics: Mapping[Key, Statistic]
+    plain: Mapping[str, Any]
+    compared: Key
+
+
+def group_indices(dataset: Dataset) -> Int[np.ndarray, " item"]:
+    """The group of each item, numbered from 0 in the order of their names."""
+    return np.unique([item.group for item in dataset.items], return_inverse=True)[1]
+
+
+def response_indices(dataset: Dataset) -> Int[np.ndarray, " response"]:
+    """The group of each response."""
+    return np.repeat(group_indices(dataset), [len(item.labels) for item in dataset.items])
+
+
+def labels(dataset: Dataset) -> Float[np.ndarray, " response"]:
+    """What people said of each response."""
+    return np.array([label for item in dataset.items for label in item.labels], np.float64)
+
+
+def lengths(dataset: Dataset) -> Float[np.ndarray, " response"]:
+    """Length of each response in characters."""
+    return np.array(
+        [len(one.response) for item in dataset.items for one in item.conversations], np.float64
+    )
+
+
+def by_subset(statistic: Statistic, subsets: Sequence[str]) -> dict[Key, Statistic]:
+    """The statistic of each subset.
+
+    Args:
+        statistic: of the whole set.
+        subsets: the subset of each of its values; values with an empty one are in no subset.
+    """
+    of_value: Shaped[np.ndarray, " value"] = np.array(subsets)
+    names = [name for name in dict.fromkeys(subsets) if name]
+    return {("subsets", name): statistic.where(of_value == name) for name in names}
+
+
+def most_common_share(
+    values: Float[np.ndarray, " value"], index: Int[np.ndarray, " value"]
+) -> Statistic:
+    """The share of the most common value; which one it is, is not resampled."""
+    distinct, counts = np.unique(values, return_counts=True)
+    return mean((values == distinct[counts.argmax()]).astype(np.float64), index)
+
+
+def inside_floor(margins: Float[np.ndarray, " pair"], noise_floor: float | None) -> int | None:
+    """How many decisions noise may have made: either of two rewards may be off by the floor."""
+    return None if noise_floor is None else int((np.abs(margins) <= 2 * noise_floor).sum())
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def figure(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as plain data.
+
+    Example:
+        >>> figure(Estimate(0.5, np.array([0.5, np.nan]), 3))
+        {'value': 0.5, 'interval': [0.5, 0.5], 'count': 3}
+    """
+    return {
+        "value": _plain(estimate.value),
+        "interval": [_plain(end) for end in estimate.interval()],
+        "count": estimate.count,
+    }

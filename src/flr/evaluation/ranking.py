@@ -1,0 +1,91 @@
+"""Ranking of systems: does the mean reward of a system's responses order systems as people do?
+
+A system's Elo number is a given fact without an interval; what is resampled is the prompts, and
+with them the mean reward of every system at once. The length correlation is over responses.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from flr.correlations import kendall_of_rows, resampled_spearman, scaled, spearman_of_rows
+from flr.datasets.base import Dataset
+from flr.evaluation.figures import Column, Key, Measured, labels, lengths, response_indices
+from flr.resampling import FOR_CORRELATIONS, Statistic, group_totals, mean, ratio
+
+
+def _elo_numbers(dataset: Dataset) -> dict[str, float]:
+    """The Elo number of each system, in the order in which systems appear."""
+    systems = [system for item in dataset.items for system in item.systems]
+    given = list(zip(systems, labels(dataset).tolist(), strict=True))
+    found = dict(given)
+    assert all(found[system] == elo for system, elo in given), "a system has one Elo number"
+    return found
+
+
+def _system_indices(dataset: Dataset, names: Sequence[str]) -> Int[np.ndarray, " response"]:
+    at = {name: place for place, name in enumerate(names)}
+    return np.array([at[system] for item in dataset.items for system in item.systems])
+
+
+def _over_systems(
+    drawn: Float[np.ndarray, "resample group"],
+    rewards: Float[np.ndarray, " response"],
+    system: Int[np.ndarray, " response"],
+    index: Int[np.ndarray, " response"],
+    *,
+    correlation: Callable[..., Float[np.ndarray, " _"]],
+    elo: Float[np.ndarray, " system"],
+) -> Float[np.ndarray, " resample"]:
+    """Correlation of the systems' mean rewards with their Elo numbers.
+
+    NaN where a system has no response among the drawn.
+    """
+    own = (system == np.arange(len(elo))[:, None]).astype(np.float64)
+    sums = drawn @ group_totals(own * scaled(rewards), index, drawn.shape[1])
+    return correlation(ratio(sums, drawn @ group_totals(own, index, drawn.shape[1])), elo)
+
+
+def measure(dataset: Dataset, column: Column) -> Measured:
+    """Every figure of one reward on a set of systems.
+
+    Args:
+        dataset: of kind `ranking`.
+        column: the reward, finite.
+
+    Returns:
+        Its statistics and counts; `compared` is Spearman's correlation.
+    """
+    elo = _elo_numbers(dataset)
+    system, index = _system_indices(dataset, list(elo)), response_indices(dataset)
+    numbers = np.array(list(elo.values()))
+
+    def over_systems(
+        values: Sequence[Float[np.ndarray, " _"]], correlation: Callable[..., np.ndarray]
+    ) -> Statistic:
+        function = partial(_over_systems, correlation=correlation, elo=numbers)
+        rested = (np.concatenate(values), system)
+        return Statistic(function, rested, index, FOR_CORRELATIONS, count=len(elo))
+
+    rewards = np.concatenate(column.values)
+    average = mean(rewards, index)
+    statistics: dict[Key, Statistic] = {
+        ("spearman",): over_systems(column.values, spearman_of_rows),
+        ("kendall",): over_systems(column.values, kendall_of_rows),
+        ("length_correlation",): Statistic(
+            resampled_spearman, (rewards, lengths(dataset)), index, FOR_CORRELATIONS
+        ),
+    }
+    for place, name in enumerate(elo):
+        statistics["systems", name] = average.where(system == place)
+    for name, values in column.categories.items():
+        statistics["categories", name] = over_systems(values, spearman_of_rows)
+    plain = {
+        "systems": {name: {"elo": number} for name, number in elo.items()},
+        "noise_floor": column.noise_floor,
+        "inside_floor": None,
+        "categories": {},
+    }
+    return Measured(statistics, plain, ("spearman",))

@@ -1,0 +1,192 @@
+"""The figures of a benchmark's page: bars, reward against length, accuracy by margin, systems.
+
+Colour says nothing alone: every bar is named, single responses are dots, medians are diamonds on a
+line, and the line of chance is dashed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from flr.report.bench_items import Bin
+from flr.report.bench_svg import (
+    BLUE,
+    DIM,
+    GREEN,
+    INK,
+    LINE,
+    TEXT,
+    VERMILLION,
+    Canvas,
+    size,
+)
+from flr.report.bench_words import Figure, Kind, ends_of, known
+
+ROW = 36
+"""Height of one bar with its name above it."""
+
+MAX_DOTS = 500
+"""Dots that a figure draws; of more, evenly spaced ones."""
+
+_TRIVIAL = ("length", "random", "majority")
+_NAME_LENGTH = 32
+"""Characters of a reward's name beside its figure; the tables show all."""
+
+
+_CHANCE: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (3, 3)), "zorder": 0}
+
+
+def _size(number: float, _: Any = None) -> str:
+    return size(number)
+
+
+def _percent(number: float, _: Any = None) -> str:
+    return f"{100 * number:.0f} %"
+
+
+def _colour(name: str) -> str:
+    return DIM if name in _TRIVIAL else BLUE if name.startswith("flr") else GREEN
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+
+
+def _bar(canvas: Canvas, row: int, name: str, figure: Figure, kind: Kind) -> None:
+    """Name and figure on one line, the bar below it."""
+    canvas.write(_cut(name), 0, row + 0.3)
+    canvas.write(kind.word(figure).replace("-", "−"), 1, row + 0.3, side="right")
+    if not known(figure.get("value")):
+        return
+    value, middle = figure["value"], row + 0.62
+    canvas.axes.plot([kind.chance] * 2, [middle - 0.2, middle + 0.3], **_CHANCE)
+    canvas.axes.barh(
+        middle, value - kind.chance, left=kind.chance, height=0.3, color=_colour(name), alpha=0.55
+    )
+    canvas.axes.plot(value, middle, marker="D", markersize=5, color=_colour(name))
+    ends = ends_of(figure)
+    if ends is not None:
+        canvas.axes.plot(ends, [middle, middle], color=INK, linewidth=1.5, solid_capstyle="butt")
+
+
+def _reach(kind: Kind, figures: Mapping[str, Figure]) -> tuple[float, float]:
+    """The ends of the axis of bars: all of them, chance, and a tenth on both its sides."""
+    numbers = [kind.chance - 0.1, kind.chance + 0.1]
+    for figure in figures.values():
+        numbers += [*(ends_of(figure) or ()), *filter(known, [figure.get("value")])]
+    return min(numbers) - 0.01, max(numbers) + 0.01
+
+
+def bars(kind: Kind, figures: Mapping[str, Figure], prefix: str, title: str) -> str:
+    """A bar from chance to each figure, with its interval; the name above it.
+
+    Args:
+        kind: how the figures are worded, and what chance is.
+        figures: by reward, at least one.
+        prefix: begins the identifiers.
+        title: what it shows.
+    """
+    canvas = Canvas(ROW * len(figures) + 40, (4, 4, 4, 36))
+    axes = canvas.axes
+    for row, (name, figure) in enumerate(figures.items()):
+        _bar(canvas, row, name, figure, kind)
+    axes.set_ylim(len(figures), 0)
+    axes.set_yticks([])
+    axes.set_xlim(*_reach(kind, figures))
+    axes.xaxis.set_major_formatter(_percent if kind.main == "accuracy" else _size)
+    axes.set_xlabel(f"{kind.title}; dashed: chance", fontsize=TEXT, color=INK)
+    return canvas.svg(title, prefix)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Zero and powers of ten from 100 on, both signs, between the two ends."""
+    sizes = [0.0, *(sign * 10.0**power for power in range(2, 9) for sign in (-1, 1))]
+    return sorted(tick for tick in sizes if low <= tick <= high)
+
+
+def _medians(
+    x: Float[np.ndarray, " dot"], y: Float[np.ndarray, " dot"]
+) -> tuple[list[float], list[float]]:
+    """Medians of x and y in up to ten bins of equally many dots, along x."""
+    parts = np.array_split(np.argsort(x, kind="stable"), min(10, max(1, len(x) // 10)))
+    x_medians, y_medians = ([float(np.median(of[part])) for part in parts] for of in (x, y))
+    return x_medians, y_medians
+
+
+def dots(
+    x: Float[np.ndarray, " dot"],
+    y: Float[np.ndarray, " dot"],
+    names: tuple[str, str],
+    prefix: str,
+    title: str,
+) -> str:
+    """Dots over a length, which goes linearly to 100 characters and by powers of ten from there.
+
+    Args:
+        x: length, or difference of lengths, in characters.
+        y: reward, or margin.
+        names: titles of both axes.
+        prefix: begins the identifiers.
+        title: what it shows.
+    """
+    canvas = Canvas(260, (44, 26, 10, 40))
+    axes = canvas.axes
+    drawn = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_DOTS)).round().astype(np.int64))
+    axes.scatter(x[drawn], y[drawn], s=9, color=BLUE, alpha=0.35, linewidths=0)
+    axes.plot(*_medians(x, y), color=VERMILLION, marker="D", markersize=4, linewidth=1.5)
+    axes.set_xscale("symlog", linthresh=100)
+    axes.set_xticks(_ticks(*axes.get_xlim()), minor=False)
+    axes.xaxis.set_major_formatter(_size)
+    axes.yaxis.set_major_formatter(_size)
+    if y.min() < 0 < y.max():
+        axes.axhline(0, color=LINE, linewidth=1, zorder=0)
+    canvas.name_axes(*names)
+    return canvas.svg(title, prefix)
+
+
+def accuracy_bins(bins: Sequence[Bin], prefix: str, title: str) -> str:
+    """Accuracy, with its interval, of pairs in bins of their absolute margin.
+
+    Args:
+        bins: at least one, the smallest margins first.
+        prefix: begins the identifiers.
+        title: what it shows.
+    """
+    canvas = Canvas(260, (44, 26, 10, 40))
+    axes = canvas.axes
+    for place, one in enumerate(bins):
+        ends = ends_of(one.figure)
+        if ends is not None:
+            axes.plot([place, place], ends, color=BLUE, linewidth=1.5)
+    values = [one.figure["value"] for one in bins]
+    axes.plot(range(len(bins)), values, color=BLUE, marker="D", markersize=5, linewidth=1)
+    axes.axhline(0.5, **_CHANCE)
+    axes.set_xticks(range(len(bins)), [size(one.margin) for one in bins])
+    axes.set_xlim(-0.5, len(bins) - 0.5)
+    axes.set_ylim(min(0.3, *values) - 0.05, 1.03)
+    axes.yaxis.set_major_formatter(_percent)
+    canvas.name_axes("Median absolute margin of the bin", "Accuracy; dashed: chance")
+    return canvas.svg(title, prefix)
+
+
+def systems(figures: Mapping[str, Figure], prefix: str, title: str) -> str:
+    """The mean reward of each system, with its interval, over its Elo number.
+
+    Args:
+        figures: by system, each with `elo`; at least one.
+        prefix: begins the identifiers.
+        title: what it shows.
+    """
+    canvas = Canvas(260, (44, 26, 10, 40))
+    axes = canvas.axes
+    for figure in figures.values():
+        ends = ends_of(figure)
+        if ends is not None:
+            axes.plot([figure["elo"]] * 2, ends, color=LINE, linewidth=1.5, zorder=1)
+    elo, values = ([figure[key] for figure in figures.values()] for key in ("elo", "value"))
+    axes.scatter(elo, values, s=22, marker="D", color=BLUE)
+    axes.yaxis.set_major_formatter(_size)
+    canvas.name_axes("Elo", "Mean reward")
+    return canvas.svg(title, prefix)

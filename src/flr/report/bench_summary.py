@@ -1,0 +1,127 @@
+"""What the figures of a benchmark say, in sentences.
+
+A reward is told from chance where its 95 % interval excludes chance, and from the reference where
+the paired interval of their difference excludes zero. A difference is a reward's figure minus the
+reference's.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flr.report.bench_words import KINDS, Figure, Kind, ends_of, listed
+
+LENGTH = "length"
+"""The reward that is the length of the response."""
+
+
+def shown_reward(of_set: Mapping[str, Any], reference: str | None) -> str | None:
+    """The reward that is shown in detail: the reference, or the first; None where there is none."""
+    rewards = of_set["rewards"]
+    return reference if reference in rewards else next(iter(rewards), None)
+
+
+def _side(figure: Figure | None, point: float) -> str:
+    """Where an interval lies: `above` the point, `below` it, `on` it; `unknown` without one."""
+    ends = ends_of(figure)
+    if ends is None:
+        return "unknown"
+    return "above" if ends[0] > point else "below" if ends[1] < point else "on"
+
+
+def _said(sides: Mapping[str, str], words: Mapping[str, str]) -> str:
+    """The names by their side, in the order of `words`: `better than a and b; worse than c`."""
+    by_side = {side: [name for name in sides if sides[name] == side] for side in words}
+    return "; ".join(f"{words[side]} {listed(names)}" for side, names in by_side.items() if names)
+
+
+def _against_chance(kind: Kind, rewards: Mapping[str, Any]) -> str:
+    sides = {name: _side(reward.get(kind.main), kind.chance) for name, reward in rewards.items()}
+    words = {
+        "above": f"By the 95 % interval, better than chance ({kind.chance_word}):",
+        "below": "worse than chance:",
+        "on": "not told from chance:",
+        "unknown": "without an interval:",
+    }
+    said = _said(sides, words)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _against_others(rewards: Mapping[str, Any], reference: str) -> str:
+    """How the reference compares with every other reward, from its own side."""
+    sides = {
+        name: _side(reward.get("difference"), 0.0)
+        for name, reward in rewards.items()
+        if name != reference
+    }
+    words = {
+        "below": "better than",
+        "above": "worse than",
+        "on": "not told from",
+        "unknown": "without an interval against",
+    }
+    said = _said(sides, words)
+    return f"By the paired interval, {reference} is {said}." if said else ""
+
+
+def set_summary(of_set: Mapping[str, Any], reference: str | None) -> list[str]:
+    """What the figures of one set say, a sentence each.
+
+    Args:
+        of_set: one of the results' `sets`.
+        reference: the reward that others are held against; None where there is none.
+    """
+    kind, rewards = KINDS[of_set["kind"]], of_set["rewards"]
+    shown = shown_reward(of_set, reference)
+    if shown is None:
+        return ["No reward was computed on this set."]
+    first = f"{kind.title} of {shown}: {kind.word(rewards[shown].get(kind.main))}."
+    others = _against_others(rewards, shown) if shown == reference else ""
+    return [first, _against_chance(kind, rewards), *([others] if others else [])]
+
+
+def _reference_against_chance(sets: Mapping[str, Any], reference: str) -> str:
+    sides = {}
+    for name, of_set in sets.items():
+        kind = KINDS[of_set["kind"]]
+        sides[name] = _side(of_set["rewards"][reference].get(kind.main), kind.chance)
+    words = {
+        "above": "agrees with people better than chance on",
+        "below": "agrees worse than chance on",
+        "on": "is not told from chance on",
+        "unknown": "has no interval on",
+    }
+    return f"By its 95 % interval, {reference} {_said(sides, words)}."
+
+
+def _reference_against_length(sets: Mapping[str, Any]) -> str:
+    sides = {
+        name: _side(of_set["rewards"][LENGTH].get("difference"), 0.0)
+        for name, of_set in sets.items()
+        if LENGTH in of_set["rewards"]
+    }
+    words = {
+        "below": "better on",
+        "above": "worse on",
+        "on": "not told from it on",
+        "unknown": "without an interval on",
+    }
+    said = _said(sides, words)
+    return f"Against the response's length, by the paired interval, it is {said}." if said else ""
+
+
+def summary(results: Mapping[str, Any]) -> list[str]:
+    """What the figures of all sets say of the reference, a sentence each.
+
+    Args:
+        results: the whole of `results.json`.
+    """
+    reference, sets = results["reference"], results["sets"]
+    if not sets:
+        return ["No set was benchmarked."]
+    computed = {name: of_set for name, of_set in sets.items() if reference in of_set["rewards"]}
+    if not computed:
+        return ["No reward is the reference here; each set shows its first reward in detail."]
+    sentences = [_reference_against_chance(computed, reference)]
+    if reference != LENGTH:
+        sentences.append(_reference_against_length(computed))
+    return [sentence for sentence in sentences if sentence]

@@ -1,0 +1,22 @@
+"""The environment of the HTML templates that lie beside this file."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from flr.report.shown import printable, signed
+
+
+def _page_signed(number: float, digits: int = 3) -> str:
+    return signed(number, digits).replace("-", "−")
+
+
+# Every expression is made printable, then escaped; a name that is missing is an error.
+PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    finalize=lambda value: printable(value) if isinstance(value, str) else value,
+)
+PAGES.filters.update(signed=_page_signed)

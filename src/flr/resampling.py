@@ -1,0 +1,186 @@
+"""The bootstrap over groups: how far a figure would move, had other prompts been drawn.
+
+Whole groups are drawn with replacement, so values that belong together stay together. A figure is
+a function of how often each group was drawn; the point estimate is that of every group once. The
+draws depend on the number of groups and the seed alone: all figures of a data set see the same
+ones, so the interval of a difference is that of paired rewards.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Name = TypeVar("Name", bound=Hashable)
+
+CHUNK_CELLS = 1_000_000
+"""Cells of the arrays that a bootstrap makes at once (8 MB each), or one resample if larger."""
+
+FOR_MEANS, FOR_CORRELATIONS = 10_000, 2_000
+"""Resamples where one costs a sum, and where one costs a sort."""
+
+
+def ratio(
+    above: Float[np.ndarray, "*shape"], below: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """`above / below`, NaN where `below` is not positive."""
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+
+def group_totals(
+    columns: Float[np.ndarray, "column value"], index: Int[np.ndarray, " value"], groups: int
+) -> Float[np.ndarray, "group column"]:
+    """The sum of each column in each group."""
+    totals = [np.bincount(index, column, groups) for column in columns]
+    return np.stack(totals, axis=1).astype(np.float64)  # those of no values are integers
+
+
+def resampled_mean(
+    drawn: Float[np.ndarray, "resample group"],
+    values: Float[np.ndarray, " value"],
+    index: Int[np.ndarray, " value"],
+) -> Float[np.ndarray, " resample"]:
+    """The mean of the drawn values; NaN where none was drawn.
+
+    Args:
+        drawn: how often each group was drawn.
+        values: any unit.
+        index: group of each value, from 0.
+
+    Example:
+        >>> once_and_twice = np.array([[1.0, 1.0], [0.0, 2.0]])
+        >>> resampled_mean(once_and_twice, np.array([0.0, 3.0, 6.0]), np.array([0, 0, 1]))
+        array([3., 6.])
+    """
+    totals = drawn @ group_totals(np.stack([values, np.ones_like(values)]), index, drawn.shape[1])
+    return ratio(totals[:, 0], totals[:, 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A figure that can be computed for any draw of groups.
+
+    Args:
+        function: called with how often each group was drawn, `values` and `index`; returns the
+            figure of each resample, NaN where it has no answer.
+        values: what the figure rests on, arrays of one length.
+        index: group of each value, from 0.
+        resamples: how many to draw.
+        count: how many things the figure is about; None where that is the number of values.
+    """
+
+    function: Callable[..., Float[np.ndarray, " _"]]
+    values: tuple[np.ndarray, ...]
+    index: Int[np.ndarray, " value"]
+    resamples: int = FOR_MEANS
+    count: int | None = None
+
+    def where(self, kept: Bool[np.ndarray, " value"]) -> "Statistic":
+        """The same figure of a part of the values."""
+        values = tuple(value[kept] for value in self.values)
+        return Statistic(self.function, values, self.index[kept], self.resamples)
+
+    def of(self, drawn: Float[np.ndarray, "resample group"]) -> Float[np.ndarray, " resample"]:
+        """The figure of each resample, given how often each group was drawn."""
+        return self.function(drawn, *self.values, self.index)
+
+
+def mean(values: Float[np.ndarray, " value"], index: Int[np.ndarray, " value"]) -> Statistic:
+    """The mean of `values` as a statistic."""
+    return Statistic(resampled_mean, (values,), index)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure, and what it was in other draws of the groups.
+
+    Args:
+        value: of the data themselves; NaN where it has no answer.
+        resampled: of each resample; all NaN where the figure rests on fewer than two groups.
+        count: how many values, or other things, it is about.
+    """
+
+    value: float
+    resampled: Float[np.ndarray, " resample"]
+    count: int
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        """The paired difference to another figure of the same groups."""
+        resampled = self.resampled - other.resampled
+        return Estimate(self.value - other.value, resampled, self.count)
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """The percentile interval; resamples without an answer are left out of the quantiles.
+
+        Args:
+            confidence: probability between 0 and 1.
+
+        Returns:
+            Lower and upper end; both NaN where no resample has an answer.
+
+        Source:
+            Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+        """
+        assert 0 < confidence < 1, "a confidence lies between 0 and 1"
+        answered = self.resampled[~np.isnan(self.resampled)]
+        if not len(answered):
+            return float("nan"), float("nan")
+        outside = (1 - confidence) / 2
+        low, high = np.quantile(answered, [outside, 1 - outside])
+        return float(low), float(high)
+
+
+def _draws(
+    groups: int, resamples: int, seed: int, rows: int
+) -> Iterator[Float[np.ndarray, "resample group"]]:
+    """How often each group was drawn, some resamples at a time."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, resamples, rows):
+        some = min(rows, resamples - start)
+        drawn = generator.integers(groups, size=(some, groups))
+        drawn += groups * np.arange(some)[:, None]  # so that one count counts every row
+        counts = np.bincount(drawn.ravel(), minlength=some * groups)
+        yield counts.reshape(some, groups).astype(np.float64)
+
+
+def estimates(
+    statistics: Mapping[Name, Statistic], groups: int, seed: int = 0
+) -> dict[Name, Estimate]:
+    """The estimate of every statistic, all from the same draws of groups.
+
+    Args:
+        statistics: by any key; their `index` counts the same groups.
+        groups: how many groups there are; a statistic may rest on some of them.
+        seed: of the random numbers; the same seed and number of groups give the same draws.
+
+    Returns:
+        One estimate a statistic, with the same keys.
+
+    Source:
+        Field and Welsh, Bootstrapping clustered data, J. R. Stat. Soc. B 69, 2007: whole groups.
+
+    Example:
+        >>> values, prompts = np.array([0.0, 1.0, 0.0, 0.0]), np.array([1, 0, 1, 1])
+        >>> found = estimates({"share": mean(values, prompts)}, groups=2)["share"]
+        >>> found.value, found.interval(), found.count
+        (0.25, (0.0, 1.0), 4)
+    """
+    found = {key: np.full(one.resamples, np.nan) for key, one in statistics.items()}
+    several = {key: one for key, one in statistics.items() if len(np.unique(one.index)) > 1}
+    most = max((one.resamples for one in several.values()), default=0)
+    cells = max([groups, *(len(one.index) for one in several.values())])
+    rows = max(1, CHUNK_CELLS // max(1, cells))
+    for chunk, drawn in enumerate(_draws(groups, most, seed, rows)):
+        for key, statistic in several.items():
+            left = found[key][chunk * rows : (chunk + 1) * rows]
+            if len(left):
+                left[:] = statistic.of(drawn[: len(left)])
+    once = np.ones((1, groups))
+    return {
+        key: Estimate(
+            float(one.of(once)[0]), found[key], len(one.index) if one.count is None else one.count
+        )
+        for key, one in statistics.items()
+    }
