@@ -16,28 +16,33 @@ SOURCE = Path(__file__).parents[1] / "src" / "flr"
 LAYERS = {
     0: "errors types",
     1: "followup_checks followup_yaml published scripts followups spans template chat "
-    "template_report rewards stats messages rows",
+    "template_report rewards resampling correlations stats messages rows",
     2: "files sources devices models engines engines.base engines.prefix_tree engines.attention "
-    "engines.head engines.sharing engines.hf engines.classifier engines.toy reading writing hub io runs",
-    3: "measuring scoring loading workers score_record score_file doctor",
-    5: "explaining report report.shown report.explain report.explain_terminal report.explain_html",
-    6: "demo cli cli.progress cli.score cli.explain cli.followups cli.doctor cli.demo cli.main "
-    "__main__",
+    "engines.head engines.sharing engines.hf engines.classifier engines.toy reading writing hub io "
+    "runs datasets datasets.base datasets.raw datasets.pairwise datasets.rating datasets.wildbench "
+    "datasets.catalogue datasets.local datasets.loading",
+    3: "measuring scoring loading workers filling score_record score_file doctor evaluation "
+    "evaluation.figures evaluation.pairwise evaluation.rating evaluation.ranking "
+    "evaluation.evaluate evaluation.baselines evaluation.robustness evaluation.passes "
+    "evaluation.arms evaluation.comparing",
+    5: "explaining benchmark report report.*",
+    6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, reports, doors."""
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing",
+    "engines.sharing engines.classifier",
     "transformers": "models engines.*",
     "huggingface_hub": "sources",
     "peft": "models",
     "pyarrow": "reading writing",
     "datasets": "hub",
-    "scipy": "stats",
+    "scipy": "correlations",
     "rich": "cli.* report.explain_terminal",
     "cyclopts": "cli.*",
-    "jinja2": "template report.explain_html",
+    "jinja2": "template report.pages",
+    "matplotlib": "report.bench_svg report.bench_figures",
     "yaml": "followup_yaml followups demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
@@ -45,10 +50,8 @@ ROOMS = {
 LATE = {("io", "flr.hub"), ("models", "peft")}
 """Imports inside a function, beside those of the doors: module, and what it imports there."""
 
-HEAVY = {"torch", "transformers", "pyarrow", "datasets", "scipy"}
+HEAVY = {"torch", "transformers", "pyarrow", "datasets", "scipy", "matplotlib"}
 """What neither `import flr` nor `flr --help` may load."""
-
-LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 
 
 def _name(path: Path) -> str:
@@ -59,6 +62,14 @@ def _name(path: Path) -> str:
 TREES = {_name(path): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
 MODULES = sorted(TREES.keys() - {""})
 """All modules of flr without its name; the package itself, which names them lazily, is ''."""
+
+LAYER_OF = {
+    module: layer
+    for layer, names in LAYERS.items()
+    for name in names.split()
+    for module in MODULES
+    if fnmatch(module, name)
+}
 
 each_module = pytest.mark.parametrize("module", MODULES)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import datasets
 from datasets import config as settings
+
 from flr.errors import InputError, OptionError, Problem, did_you_mean
 
 REACH_HINT = (

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
+from flr.correlations import pearson
 from flr.datasets.base import Item
 from flr.evaluation.evaluate import ask, evaluate
 from flr.evaluation.figures import Column
@@ -46,7 +47,7 @@ def test_the_partial_correlation_holds_log_length_fixed():
     """By the textbook's formula of the three plain correlations."""
     found = evaluate(DATASET, {"own": Column(VALUES)})["rewards"]["own"]["partial"]
     log = np.log1p(LENGTHS)
-    (_, xy, xz), (_, _, yz), _ = np.corrcoef(np.stack([FLAT, RATINGS, log])).tolist()
+    xy, xz, yz = pearson(FLAT, RATINGS), pearson(FLAT, log), pearson(RATINGS, log)
     expected = (xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2))
     assert found["value"] == pytest.approx(expected)
 

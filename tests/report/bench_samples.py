@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from flr.report.bench_items import places
+from tests.report.samples import UGLY
 
 REFERENCE = "flr:mean:default"
 CLASSIFIER = "classifier:OpenAssistant/reward-model-deberta-v3-large-v2"
@@ -250,3 +251,38 @@ def sample(size: int = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         size: items of the pairwise set; the others are smaller.
     """
     return deepcopy(_made(size))
+
+
+HOSTILE = (*UGLY, "a | b\n\n# c\r\nd", "$x$ @0@ **b** [c](d) _e_ `f`", "y" * 100_000, " ")
+"""Texts that no report may obey, break over, or lose its form by."""
+
+
+def _renamed(figures: dict[str, Any], text: str) -> dict[str, Any]:
+    for key in ("subsets", "sections", "categories", "systems"):
+        figures[key] = {text + name: value for name, value in figures.get(key, {}).items()}
+    return figures
+
+
+def with_text(text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A small benchmark with `text` wherever a text of data, models or users can stand."""
+    results, items = sample(6)
+    for of_set in results["sets"].values():
+        rewards = of_set["rewards"]
+        of_set["rewards"] = {text + name: _renamed(of, text) for name, of in rewards.items()}
+        for key in ("files", "left_out", "not_computed"):
+            of_set[key] = {text + name: value for name, value in of_set[key].items()}
+        of_set |= {"source": text, "skipped": [[text, text]]}
+    results |= {
+        "command": text,
+        "reference": text + REFERENCE,
+        "notes": [text],
+        "made_with": {text: {text: [text]}},
+        "sets": {text + name: of_set for name, of_set in results["sets"].items()},
+    }
+    for item in items:
+        item["rewards"] = {text + name: values for name, values in item["rewards"].items()}
+        item["prompt"] = [{"role": text, "content": text}]
+        item["responses"] = [text + response for response in item["responses"]]
+        item["systems"] = [text + system for system in item["systems"]]
+        item |= {key: text + item[key] for key in ("set", "item", "subset")}
+    return results, items

@@ -193,7 +193,7 @@ class _Building:
 
 
 def _no_reward(text: str) -> OptionError:
-    near = did_you_mean(text.partition(":")[0], KINDS)
+    near = did_you_mean(text.partition(":")[0].lower(), KINDS)
     return OptionError(f"--reward: no reward {text!r}; expected one of {FORMS}.{near}")
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from flr.correlations import kendall_of_rows, resampled_spearman, scaled, spearman_of_rows
 from flr.datasets.base import Dataset
 from flr.evaluation.figures import Column, Key, Measured, labels, lengths, response_indices
-from flr.resampling import FOR_CORRELATIONS, Statistic, group_totals, mean, ratio
+from flr.resampling import FOR_CORRELATIONS, Statistic, mean, ratio
 
 
 def _elo_numbers(dataset: Dataset) -> dict[str, float]:
@@ -43,9 +43,11 @@ def _over_systems(
 
     NaN where a system has no response among the drawn.
     """
-    own = (system == np.arange(len(elo))[:, None]).astype(np.float64)
-    sums = drawn @ group_totals(own * scaled(rewards), index, drawn.shape[1])
-    return correlation(ratio(sums, drawn @ group_totals(own, index, drawn.shape[1])), elo)
+    shape = drawn.shape[1], len(elo)
+    cell = index * len(elo) + system
+    sums = np.bincount(cell, scaled(rewards), shape[0] * shape[1]).reshape(shape)
+    counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    return correlation(ratio(drawn @ sums, drawn @ counts), elo)
 
 
 def measure(dataset: Dataset, column: Column) -> Measured:

@@ -163,7 +163,7 @@ def accuracy_bins(bins: Sequence[Bin], prefix: str, title: str) -> str:
     values = [one.figure["value"] for one in bins]
     axes.plot(range(len(bins)), values, color=BLUE, marker="D", markersize=5, linewidth=1)
     axes.axhline(0.5, **_CHANCE)
-    axes.set_xticks(range(len(bins)), [size(one.margin) for one in bins])
+    axes.set_xticks(range(len(bins)), [size(one.margin, digits=2) for one in bins])
     axes.set_xlim(-0.5, len(bins) - 0.5)
     axes.set_ylim(min(0.3, *values) - 0.05, 1.03)
     axes.yaxis.set_major_formatter(_percent)

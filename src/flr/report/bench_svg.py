@@ -43,14 +43,14 @@ _FRAME = re.compile(
 """What a page does not need, or would have twice."""
 
 
-def size(number: float) -> str:
-    """A number at a tick, in few characters.
+def size(number: float, digits: int = 3) -> str:
+    """A number at a tick, in few digits.
 
     Example:
         >>> size(-12000.0), size(0.25), size(-0.0)
         ('−12k', '0.25', '0')
     """
-    shown = f"{number / 1000:.3g}k" if abs(number) >= 1000 else f"{number:z.3g}"
+    shown = f"{number / 1000:.{digits}g}k" if abs(number) >= 1000 else f"{number:z.{digits}g}"
     return shown.replace("-", "−")
 
 

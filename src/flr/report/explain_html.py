@@ -1,33 +1,10 @@
 """The explanation of a reward as one HTML page, from the template `explain.html.j2` beside it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from flr.report.explain import Explained, Movement, movements
-from flr.report.shown import printable, signed
-
-
-def _direction(number: float) -> str:
-    return ("down", "", "up")[1 + int(np.sign(number))]
-
-
-def _page_signed(number: float, digits: int = 3) -> str:
-    return signed(number, digits).replace("-", "−")
-
-
-# Every expression is made printable, then escaped; a name that is missing is an error.
-_PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    finalize=lambda value: printable(value) if isinstance(value, str) else value,
-)
-_PAGES.filters.update(signed=_page_signed, direction=_direction)
+from flr.report.pages import PAGES
 
 
 def _part(
@@ -62,7 +39,7 @@ def render_html(explained: Explained, top: int = 6) -> str:
     """
     moves = movements(explained.first, explained.second, explained.weights)
     parts = [_part(explained, name, moves, top) for name in explained.first.by_category]
-    return _PAGES.get_template("explain.html.j2").render(
+    return PAGES.get_template("explain.html.j2").render(
         prompt=explained.prompt,
         first=explained.first,
         second=explained.second,

@@ -11,6 +11,10 @@ def _page_signed(number: float, digits: int = 3) -> str:
     return signed(number, digits).replace("-", "−")
 
 
+def _direction(number: float) -> str:
+    return ("down", "", "up")[1 + (number > 0) - (number < 0)]
+
+
 # Every expression is made printable, then escaped; a name that is missing is an error.
 PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -19,4 +23,4 @@ PAGES = Environment(
     trim_blocks=True,
     finalize=lambda value: printable(value) if isinstance(value, str) else value,
 )
-PAGES.filters.update(signed=_page_signed)
+PAGES.filters.update(signed=_page_signed, direction=_direction)
