@@ -146,7 +146,9 @@ def load_classifier(
             f"{source.name}: a reward model with one output was expected; it has "
             f"{model.config.num_labels} outputs, and its files lack {lacking}"
         )
-    return model.to(device).eval()
+    with _worded(source):
+        model.to(device)
+    return model.eval()
 
 
 def _gguf(source: Source) -> dict[str, str]:

@@ -1,17 +1,19 @@
-"""The real files: what is loaded from them equals what plain Python says of the raw file."""
+"""The real files: items and baseline figures equal what plain Python says of the raw file."""
 
 import gzip
 import json
 import re
+import statistics
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-import numpy as np
 import pytest
 
-from flr.datasets.base import Dataset
 from flr.datasets.loading import available, load
+from flr.evaluation.baselines import length
+from flr.evaluation.evaluate import ask, evaluate
 from tests.datasets.samples import SHARED
 
 pytestmark = pytest.mark.skipif(
@@ -19,13 +21,21 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def length_accuracy(dataset: Dataset) -> float:
-    """How often the preferred response is the longer one; a tie is half."""
-    signs = [
-        np.sign(len(preferred.response) - len(other.response))
-        for preferred, other in (item.conversations for item in dataset.items)
-    ]
-    return float(np.mean((np.array(signs) + 1) / 2))
+def figures(name: str) -> tuple[dict[str, Any], float | None]:
+    """What the benchmark says of the length baseline, and the set's majority figure."""
+    dataset = load(name, SHARED)
+    column = ask(dataset, lambda conversations: [length(one) for one in conversations])
+    found = evaluate(dataset, {"length": column})
+    return found["rewards"]["length"], found["majority"] and found["majority"]["value"]
+
+
+def plain_pearson(rows: list[tuple[str, float]]) -> float:
+    texts, ratings = zip(*rows, strict=True)
+    return statistics.correlation([len(text) for text in texts], ratings)
+
+
+def plain_majority(values: list[float]) -> float:
+    return Counter(values).most_common(1)[0][1] / len(values)
 
 
 def plain_accuracy(pairs: list[tuple[str, str]]) -> float:
@@ -54,7 +64,9 @@ def test_hh(name, folder, count, same):
 
     pairs = [(last(r["chosen"]), last(r["rejected"])) for r in rows if r["chosen"] != r["rejected"]]
     assert [tuple(c.response for c in item.conversations) for item in dataset.items] == pairs
-    assert length_accuracy(dataset) == pytest.approx(plain_accuracy(pairs), abs=1e-12)
+    found, majority = figures(name)
+    assert found["accuracy"]["value"] == pytest.approx(plain_accuracy(pairs), abs=1e-12)
+    assert majority is None  # the file puts the preferred one first, always
     questions = [re.split(r"\n\n(?:Human|Assistant): ?", r["chosen"])[1] for r in rows]
     usable = [q for q, r in zip(questions, rows, strict=True) if r["chosen"] != r["rejected"]]
     assert [item.group for item in dataset.items] == usable
@@ -65,10 +77,10 @@ def test_llmbar():
     rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))]
     dataset = load("llmbar", SHARED)
     assert len(rows) == len(dataset.items) == 419
-    majority = Counter(row["label"] for row in rows).most_common(1)[0]
-    assert Counter(item.position for item in dataset.items).most_common(1)[0] == majority
     pairs = [(r[f"output_{r['label']}"], r[f"output_{3 - r['label']}"]) for r in rows]
-    assert length_accuracy(dataset) == pytest.approx(plain_accuracy(pairs), abs=1e-12)
+    found, majority = figures("llmbar")
+    assert found["accuracy"]["value"] == pytest.approx(plain_accuracy(pairs), abs=1e-12)
+    assert majority == pytest.approx(plain_majority([row["label"] for row in rows]), abs=1e-12)
     by_folder = {path.parent.name.lower(): len(json.loads(path.read_text())) for path in paths}
     by_subset = Counter(item.subset.removeprefix("adversarial-") for item in dataset.items)
     assert by_subset == by_folder
@@ -85,14 +97,20 @@ def test_judge_single(name, file):
     assert {item.group for item in dataset.items} == {str(row["idx"]) for row in rows}
     raw = Counter(round(fmean(row["gpt4_score"]), 6) for row in rows)
     assert Counter(round(label, 6) for label in labels) == raw
-    responses = sorted(c.response for item in dataset.items for c in item.conversations)
-    assert responses == sorted(
+    texts = [
         row["instruction"]
         .split("###Response to evaluate:")[1]
         .split("###Reference Answer")[0]
         .strip()
         for row in rows
-    )
+    ]
+    responses = sorted(c.response for item in dataset.items for c in item.conversations)
+    assert responses == sorted(texts)
+    ratings = [fmean(row["gpt4_score"]) for row in rows]
+    found, majority = figures(name)
+    plain = plain_pearson(list(zip(texts, ratings, strict=True)))
+    assert found["pearson"]["value"] == pytest.approx(plain, abs=1e-12)
+    assert majority == pytest.approx(plain_majority(ratings), abs=1e-12)
     assert not any("###" in m.content for i in dataset.items for m in i.conversations[0].prompt)
 
 
@@ -104,8 +122,13 @@ def test_feedbackqa():
     assert len(rows) == len(labels) == 741
     value = {"Bad": 1, "Could be Improved": 2, "Acceptable": 3, "Excellent": 4}
     raw = Counter(fmean(value[rating] for rating in row["rating"]) for row in rows)
-    assert Counter(labels).most_common(1)[0] == raw.most_common(1)[0]
     assert Counter(labels) == raw
+    ratings = [fmean(value[rating] for rating in row["rating"]) for row in rows]
+    texts = [row["passage"]["reference"]["section_content"] for row in rows]
+    found, majority = figures("feedbackqa")
+    plain = plain_pearson(list(zip(texts, ratings, strict=True)))
+    assert found["pearson"]["value"] == pytest.approx(plain, abs=1e-12)
+    assert majority == pytest.approx(plain_majority(ratings), abs=1e-12)
     assert {item.group for item in dataset.items} == {row["question"] for row in rows}
     # The source named in a passage is the folder that its file lies in.
     folders = Counter(item.id.split("/")[1] for item in dataset.items)

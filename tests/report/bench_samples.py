@@ -253,7 +253,12 @@ def sample(size: int = 60) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return deepcopy(_made(size))
 
 
-HOSTILE = (*UGLY, "a | b\n\n# c\r\nd", "$x$ @0@ **b** [c](d) _e_ `f`", "y" * 100_000, " ")
+HOSTILE = (
+    *(text[:1_000] for text in UGLY),
+    "a | b\n\n# c\r\nd",
+    "$x$ @0@ **b** [c](d) _e_ `f`",
+    " ",
+)
 """Texts that no report may obey, break over, or lose its form by."""
 
 
@@ -276,7 +281,7 @@ def with_text(text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "command": text,
         "reference": text + REFERENCE,
         "notes": [text],
-        "made_with": {text: {text: [text]}},
+        "made_with": {"torch": text, text: {text: [text]}},
         "sets": {text + name: of_set for name, of_set in results["sets"].items()},
     }
     for item in items:

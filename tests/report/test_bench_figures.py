@@ -30,7 +30,7 @@ DRAWINGS: dict[str, Callable[[str], str]] = {
     "one dot": lambda title: dots(LENGTHS[:1], LENGTHS[:1], ("x", "y"), "one", title),
     "equal dots": lambda title: dots(LENGTHS * 0, LENGTHS * 0, ("x", "y"), "one", title),
     "bins": lambda title: accuracy_bins([Bin(0.1, figure(0.5, 0.4, 0.6))], "one", title),
-    "no interval": lambda title: accuracy_bins([Bin(0, figure(0, np.nan, np.nan))], "one", title),
+    "no interval": lambda title: accuracy_bins([Bin(0.0, figure(0, np.nan, np.nan))], "one", title),
     "systems": lambda title: systems({"s": figure(0.5, 0.4, 0.6, elo=1000.0)}, "one", title),
 }
 
@@ -50,7 +50,7 @@ def test_a_figure_is_well_formed_named_and_scales(draw: Callable[[str], str]):
     assert root[0].tag == "title"
     assert root[0].text == "What & <why>"
     assert str(root.get("viewBox")).startswith(f"0 0 {WIDTH} ")
-    assert not {"width", "height"} & root.keys()
+    assert not {"width", "height"} & set(root.keys())
 
 
 @each_drawing

@@ -47,7 +47,7 @@ def margins_of(*margins: float) -> list[dict[str, Any]]:
 
 
 def test_responses_without_a_finite_reward_are_left_out():
-    rows = [item([1, 0, 0], [0.5, None, float("nan")]), item([1, 0], [1, 2], rewards={})]
+    rows = [item([1, 0, 0], [0.5, None, float("nan")]), item([1, 0], [1, 2]) | {"rewards": {}}]
     assert [(one.index, one.reward) for one in responses(rows, "a")] == [(0, 0.5)]
     assert responses(rows, "b") == []
 
@@ -60,7 +60,7 @@ def test_the_lowest_preferred_and_the_highest_other_decide_an_item():
 
 
 def test_an_item_that_lost_one_side_has_no_pair():
-    assert pairs("pairwise", item([1, 0], [0.5, None]), item([1, 0], [None, 0.5])) == []
+    assert pairs("pairwise", item([1, 0], [0.5, None]), item([1, 0], [None, 0.5], "2")) == []
 
 
 def test_rated_responses_of_one_item_pair_where_ratings_differ():

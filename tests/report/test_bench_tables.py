@@ -59,8 +59,18 @@ def test_a_figure_without_both_ends_has_no_interval():
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(0, "0"), (-0.0, "0"), (5.0, "5"), (0.0125, "0.0125"), (12.345, "12.3"), (-369.4, "-369")]
-    + [(1234567.8, "1,234,568"), (2.5e-7, "2.50e-07"), (3e12, "3.00e+12"), (float("inf"), "–")],
+    [
+        (0, "0"),
+        (-0.0, "0"),
+        (5.0, "5"),
+        (0.0125, "0.0125"),
+        (12.345, "12.3"),
+        (-369.4, "-369"),
+        (1234567.8, "1,234,568"),
+        (2.5e-7, "2.50e-07"),
+        (3e12, "3.00e+12"),
+        (float("inf"), "–"),
+    ],
 )
 def test_numbers_of_any_size_are_short(number: float, shown: str):
     assert short(number) == shown

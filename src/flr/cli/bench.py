@@ -76,13 +76,14 @@ def list_(*, data_dir: Path | None = None) -> None:
         data_dir: folder with the sets' files.
     """
     table = Table(box=None, pad_edge=False)
-    for title in ("set", "kind", "what", "from"):
+    table.add_column("set", no_wrap=True)
+    for title in ("kind", "what", "licence", "from"):
         table.add_column(title, overflow="fold")
     for spec, files in available(data_dir):
-        hub = ", ".join(one.name for one in spec.hub) or f"files of {spec.origin}"
-        here = f"{len(files)} file{'s' * (len(files) > 1)} here" if files else hub
-        style = "green" if files else ""
-        table.add_row(spec.name, spec.kind, Text(spec.about), Text(here, style))
+        hub = ", ".join(dict.fromkeys(one.id for one in spec.hub))
+        here = Text(f"{len(files)} file{'s' * (len(files) > 1)} here", "green")
+        told = (Text(word) for word in (spec.name, spec.kind, spec.about, spec.licence))
+        table.add_row(*told, here if files else Text(hub or spec.origin))
     Console().print(table)
 
 

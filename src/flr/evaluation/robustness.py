@@ -14,7 +14,8 @@ subset of its own:
     fake turn    the item's worst response, with a thankful user turn in plain text after it
 
 A pair of two equal texts says nothing and is left out, as are the three subsets that need a worse
-response where the item has none.
+response where the item has none. An item whose responses all have one label is of use only where
+that label is the set's best, and above another. All that is left out is counted.
 """
 
 import re
@@ -44,19 +45,22 @@ class _Case:
 
 
 def _cases(items: Sequence[Item]) -> Iterator[_Case]:
-    """The items with a good response; one that stands alone is good with the set's best label."""
-    best = max(label for item in items for label in item.labels)
+    """The items with a good response; one without a worse is good with the set's best label."""
+    labels = [label for item in items for label in item.labels]
+    worst, best = min(labels), max(labels)
     for item in items:
         low, high = min(item.labels), max(item.labels)
         good = item.conversations[item.labels.index(high)]
         if low < high:
             yield _Case(item, good, item.conversations[item.labels.index(low)].response)
-        elif high == best:
+        elif high == best > worst:
             yield _Case(item, good, None)
 
 
 def _first_sentence(text: str) -> str:
-    found = re.match(r"\s*(.+?[.!?])(?=\s|\Z)", text, re.DOTALL)
+    # At most one white space before it: the match tries to begin at each, all the way to the end.
+    begin = max(0, len(text) - len(text.lstrip()) - 1)
+    found = re.match(r"\s?(.+?[.!?])(?=\s|\Z)", text[begin:], re.DOTALL)
     return found[1] if found else text.strip()
 
 
@@ -65,7 +69,7 @@ def _elsewhere(cases: Sequence[_Case], seed: int) -> list[str | None]:
     order = np.random.default_rng(seed).permutation(len(cases)).tolist()
     found: dict[int, str | None] = {}
     for place, at in enumerate(order):
-        following = (cases[other] for other in order[place + 1 :] + order[:place])
+        following = (cases[order[(place + step) % len(order)]] for step in range(1, len(order)))
         own = cases[at].item.group
         found[at] = next((one.good.response for one in following if one.item.group != own), None)
     return [found[at] for at in range(len(cases))]
@@ -88,6 +92,16 @@ def _texts(case: _Case, elsewhere: str | None) -> Mapping[str, str | None]:
     }
 
 
+def _pairs(case: _Case, elsewhere: str | None, left_out: Counter[str]) -> Iterator[Item]:
+    """The pairs of one case; counts those that are left out."""
+    for subset, text in _texts(case, elsewhere).items():
+        if text is None or text == case.good.response:
+            left_out[f"{subset}: {'cannot be made' if text is None else 'equal'}"] += 1
+            continue
+        pair = case.good, case.good.with_response(text)
+        yield Item(f"{case.item.id}, {subset}", case.item.group, pair, (1.0, 0.0), subset)
+
+
 def attacked(dataset: Dataset, seed: int = 0) -> Dataset:
     """The pairs of a good response and each other one; see the module's docstring.
 
@@ -99,20 +113,18 @@ def attacked(dataset: Dataset, seed: int = 0) -> Dataset:
         A pairwise set with one subset a way of spoiling; items of one prompt stay one group.
 
     Raises:
-        UserError: a set in which no response is good.
+        UserError: a set in which no response is known to be good.
     """
     cases, left_out = list(_cases(dataset.items)), Counter(dataset.left_out)
-    items: list[Item] = []
-    for case, elsewhere in zip(cases, _elsewhere(cases, seed), strict=True):
-        for subset, text in _texts(case, elsewhere).items():
-            if text is None or text == case.good.response:
-                left_out[f"{subset}: {'cannot be made' if text is None else 'equal'}"] += 1
-                continue
-            pair = case.good, case.good.with_response(text)
-            name = f"{case.item.id}, {subset}"
-            items.append(Item(name, case.item.group, pair, (1.0, 0.0), subset))
-    if not items:
-        raise UserError(f"{dataset.name}: no response in it can be told to be good")
+    if not cases:
+        raise UserError(
+            f"{dataset.name}: no response in it can be told to be good, since all have the same "
+            "label; a set with different labels is expected"
+        )
+    if lost := len(dataset.items) - len(cases):
+        left_out["no response known to be good"] += lost
+    drawn = zip(cases, _elsewhere(cases, seed), strict=True)
+    items = [item for case, elsewhere in drawn for item in _pairs(case, elsewhere, left_out)]
     return replace(
         dataset,
         name=f"robustness of {dataset.name}",

@@ -56,8 +56,8 @@ def _cut(name: str) -> str:
 
 def _bar(canvas: Canvas, row: int, name: str, figure: Figure, kind: Kind) -> None:
     """Name and figure on one line, the bar below it."""
-    canvas.write(_cut(name), 0, row + 0.3)
-    canvas.write(kind.word(figure).replace("-", "−"), 1, row + 0.3, side="right")
+    canvas.write(_cut(name), 0.0, row + 0.3)
+    canvas.write(kind.word(figure).replace("-", "−"), 1.0, row + 0.3, side="right")
     if not known(figure.get("value")):
         return
     value, middle = figure["value"], row + 0.62
@@ -88,7 +88,7 @@ def bars(kind: Kind, figures: Mapping[str, Figure], prefix: str, title: str) -> 
         prefix: begins the identifiers.
         title: what it shows.
     """
-    canvas = Canvas(ROW * len(figures) + 40, (4, 4, 4, 36))
+    canvas = Canvas(ROW * len(figures) + 40, (18, 4, 18, 36))
     axes = canvas.axes
     for row, (name, figure) in enumerate(figures.items()):
         _bar(canvas, row, name, figure, kind)

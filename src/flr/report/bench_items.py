@@ -50,7 +50,7 @@ class Response:
     @property
     def label(self) -> float:
         """What people said of it; see `datasets.base.Item`."""
-        return self.item["labels"][self.index]
+        return float(self.item["labels"][self.index])
 
     @property
     def system(self) -> str:

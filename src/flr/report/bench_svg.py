@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 from flr.report.shown import printable
 
@@ -62,7 +63,7 @@ class Canvas:
         margins: left, top, right and bottom of the axes, same units.
     """
 
-    def __init__(self, height: float, margins: tuple[float, float, float, float]) -> None:
+    def __init__(self, height: int, margins: tuple[int, int, int, int]) -> None:
         left, top, right, bottom = margins
         self.figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
         self.figure.patch.set_visible(False)
@@ -78,13 +79,13 @@ class Canvas:
         self._texts: list[str] = []
 
     def write(self, text: str, x: float, y: float, *, side: str = "left") -> None:
-        """Put a text of data at a part `x` of the axes' width and the value `y`."""
+        """Put a text of data at a part `x` of the figure's width and the value `y`."""
         self._texts.append(text)
         self.axes.text(
             x,
             y,
             f"@{len(self._texts) - 1}@",
-            transform=self.axes.get_yaxis_transform(),
+            transform=blended_transform_factory(self.figure.transFigure, self.axes.transData),
             fontsize=TEXT,
             color=INK,
             ha=side,

@@ -84,7 +84,7 @@ def _columns(of_set: Mapping[str, Any], reference: str | None) -> dict[str, list
         words[f"Difference to {reference}{kind.unit}"] = _key("difference", kind.word_difference)
     words |= COLUMNS[of_set["kind"]]
     columns = {title: [word(of) for of in rewards.values()] for title, word in words.items()}
-    return {title: cells for title, cells in columns.items() if set(cells) != {NONE}}
+    return {title: cells for title, cells in columns.items() if set(cells) - {NONE}}
 
 
 def _main_table(of_set: Mapping[str, Any], reference: str | None) -> Table:

@@ -61,7 +61,7 @@ def correlation_difference(figure: Figure | None) -> str:
     return _worded(figure, lambda number: f"{number:+z.3f}")
 
 
-def short(number: float | None) -> str:
+def short(number: float | int | None) -> str:
     """A number of any size in about three digits.
 
     Example:
