@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from flr import followups
-from flr.benchmark import BenchOptions, bench
+from flr.benching import BenchOptions, bench
 from flr.report.bench_markdown import markdown
 from flr.runs import file_sha256
 

@@ -25,7 +25,7 @@ LAYERS = {
     "evaluation.figures evaluation.pairwise evaluation.rating evaluation.ranking "
     "evaluation.evaluate evaluation.baselines evaluation.robustness evaluation.passes "
     "evaluation.arms evaluation.comparing",
-    5: "explaining benchmark report report.*",
+    5: "explaining benching report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, reports, doors."""

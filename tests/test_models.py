@@ -2,16 +2,24 @@ import json
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
 
 from flr import devices, models, sources
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.errors import ModelError, OptionError
+from flr.sources import Source
+from tests.tiny_classifier import save_tiny_classifier
 from tests.tiny_model import save_tiny_model
 
 IDS = torch.tensor([[5, 6, 7, 8]])
@@ -110,3 +118,105 @@ def test_a_model_spread_by_device_map_scores_the_same(tiny_model: Path) -> None:
         for device_map in (None, "auto")
     )
     assert spread.loglikelihoods([request]) == plain.loglikelihoods([request])
+
+
+def classifier(folder: Path) -> PreTrainedModel:
+    return models.load_classifier(sources.locate(str(folder)), dtype="fp32", device="cpu")
+
+
+def test_a_classifier_is_loaded_with_its_own_head(tmp_path: Path) -> None:
+    folder = save_tiny_classifier(tmp_path)
+    model: Any = classifier(folder)
+    weights = load_file(folder / "model.safetensors")
+    assert torch.equal(model.score.weight, weights["score.weight"])
+    assert model.score.weight.shape == (1, 32)
+    assert model.dtype == torch.float32
+    assert not model.training
+
+
+def test_a_language_model_is_no_classifier(tiny_model: Path) -> None:
+    """Its head would be made up at random."""
+    with pytest.raises(ModelError, match=r"one output was expected; .* lack score.weight"):
+        classifier(tiny_model)
+
+
+def test_a_language_model_that_says_it_has_one_output_is_no_classifier(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    folder = copied(tiny_model, tmp_path / "claims")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "id2label": {"0": "reward"}}))
+    with pytest.raises(ModelError, match=r"it has 1 outputs, and its files lack score.weight"):
+        classifier(folder)
+
+
+@pytest.mark.parametrize("outputs", [2, 5])
+def test_a_classifier_of_several_outputs_is_refused(tmp_path: Path, outputs: int) -> None:
+    with pytest.raises(ModelError, match=f"has {outputs} outputs, and its files lack nothing"):
+        classifier(save_tiny_classifier(tmp_path, outputs=outputs))
+
+
+def test_a_head_of_another_size_than_the_configurations_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_classifier(tmp_path, outputs=2)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "id2label": {"0": "reward"}}))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        classifier(folder)
+
+
+def test_a_classifier_with_a_layer_missing_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_classifier(tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lack model.layers.1.mlp.up_proj.weight"):
+        classifier(folder)
+
+
+def test_a_gguf_file_and_an_adapter_are_no_classifiers(tmp_path: Path) -> None:
+    base = Source("base", tmp_path, None, "0")
+    for source in (
+        Source("a.gguf", tmp_path, "a.gguf", "0"),
+        Source("adapter", tmp_path, None, "0", base),
+    ):
+        with pytest.raises(ModelError, match=f"{source.name}: .* whole weights"):
+            models.load_classifier(source, device="cpu")
+
+
+def test_an_adapter_of_a_classifier_is_refused(tmp_path: Path) -> None:
+    base = AutoModelForSequenceClassification.from_pretrained(save_tiny_classifier(tmp_path / "b"))
+    config = LoraConfig(r=2, target_modules=["q_proj"], task_type="SEQ_CLS")
+    get_peft_model(base, config).save_pretrained(str(tmp_path / "adapter"))
+    with pytest.raises(ModelError, match=r"adapter: a classifier is .* whole weights"):
+        classifier(tmp_path / "adapter")
+
+
+@pytest.mark.parametrize("found", ["sources", "models"])
+def test_pickled_weights_are_refused(tmp_path: Path, found: str) -> None:
+    """Where a model is looked for, and again where it is opened."""
+    folder = save_tiny_classifier(tmp_path)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError):
+        if found == "sources":
+            classifier(folder)
+        else:
+            models.load_classifier(Source("p", folder, None, "0"), dtype="fp32", device="cpu")
+
+
+def test_a_damaged_classifier_is_worded(tmp_path: Path) -> None:
+    folder = save_tiny_classifier(tmp_path / "damaged")
+    (folder / "model.safetensors").write_bytes(b'{"half')
+    with pytest.raises(ModelError, match="damaged: cannot be loaded"):
+        classifier(folder)
+
+
+def test_a_device_that_takes_no_classifier_is_worded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(PreTrainedModel, "to", full)
+    with pytest.raises(ModelError, match="not enough memory; try --dtype bf16"):
+        classifier(save_tiny_classifier(tmp_path))

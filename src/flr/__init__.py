@@ -2,6 +2,7 @@
 
     flr.score(conversations, model="smollm2")    scores, once
     flr.load(model="smollm2")                    a `Scorer` that stays loaded
+    flr.benchmark("pairs.jsonl", {"mine": f})    how well reward functions agree with people
 
 The names below are imported when they are first used, so that `import flr` stays light.
 """
@@ -10,11 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flr.evaluation.evaluate import benchmark
     from flr.loading import load, score
     from flr.scoring import Score, Scorer
     from flr.types import Conversation, Message
 
 _ROOMS = {
+    "benchmark": "flr.evaluation.evaluate",
     "load": "flr.loading",
     "score": "flr.loading",
     "Score": "flr.scoring",
@@ -23,7 +26,7 @@ _ROOMS = {
     "Message": "flr.types",
 }
 
-__all__ = ["Conversation", "Message", "Score", "Scorer", "load", "score"]
+__all__ = ["Conversation", "Message", "Score", "Scorer", "benchmark", "load", "score"]
 
 
 def __getattr__(name: str) -> Any:

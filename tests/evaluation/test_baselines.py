@@ -57,20 +57,24 @@ def test_a_coin_sees_all_of_the_content():
     assert [coin(0)(one) for one in conversations] == [coin(0)(one) for one in conversations]
 
 
+def tosses(seed: int, count: int) -> np.ndarray:
+    """A coin's numbers for responses that differ in one or two characters."""
+    toss = coin(seed)
+    return np.array([toss(Conversation.of("Why?", f"{at}")) for at in range(count)])
+
+
 def test_a_coin_is_fair():
     """2,000 tosses: mean and tenths within five standard deviations of those of even chances."""
     count = 2000
-    tosses = np.array([coin(0)(Conversation.of("Why?", f"{at}")) for at in range(count)])
-    assert abs(tosses.mean() - 0.5) < 5 * math.sqrt(1 / 12 / count)
-    tenths = np.histogram(tosses, 10, (0, 1))[0]
+    found = tosses(0, count)
+    assert abs(found.mean() - 0.5) < 5 * math.sqrt(1 / 12 / count)
+    tenths = np.histogram(found, 10, (0, 1))[0]
     assert np.abs(tenths - count / 10).max() < 5 * math.sqrt(count * 0.1 * 0.9)
 
 
 def test_the_coins_of_two_seeds_have_nothing_to_do_with_each_other():
-    conversations = [Conversation.of("Why?", f"{at}") for at in range(2000)]
-    one, two = ([coin(seed)(each) for each in conversations] for seed in (0, 1))
-    # the correlation of independent values has the standard deviation 1/sqrt(count)
-    assert abs(np.corrcoef(one, two)[0, 1]) < 5 / math.sqrt(2000)
+    # the correlation of independent values has the standard deviation 1 / sqrt(count)
+    assert abs(np.corrcoef(tosses(0, 500), tosses(1, 500))[0, 1]) < 5 / math.sqrt(500)
 
 
 def replies(question: str) -> dict[str, str]:
@@ -98,7 +102,7 @@ def test_the_two_letters_answer_the_same_question():
     for first, second in zip(asked[::2], asked[1::2], strict=True):
         assert first.prompt == second.prompt
         assert (first.response, second.response) == LETTERS == ("A", "B")
-    assert len({one.prompt for one in asked}) == 6
+    assert len({one.prompt[0].content for one in asked}) == 6
 
 
 def test_a_judge_sees_the_whole_prompt():

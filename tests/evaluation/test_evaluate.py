@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from flr.errors import OptionError, UserError
 from flr.evaluation import evaluate as module
-from flr.evaluation.evaluate import ask, evaluate
+from flr.evaluation.evaluate import ask, benchmark, evaluate
 from flr.evaluation.figures import Column
 from flr.types import Conversation
 from tests.evaluation.small import pairs, planted, rated, systems
@@ -191,3 +192,22 @@ def test_arrays_and_whole_numbers_are_rewards_too():
         column = ask(PAIRS, lambda asked, kind=kind: kind(length(asked)))
         assert column.values[8].tolist() == [1, 3]
         assert column.values[8].dtype == np.float64
+
+
+def test_functions_of_ones_own_are_benchmarked_by_the_name_of_a_set(tmp_path: Path):
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"{n}?", "chosen": "x" * n, "rejected": "xx"} for n in (1, 3, 4, 5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def longer(conversations: Sequence[Conversation]) -> list[float]:
+        return [len(one.response) for one in conversations]
+
+    def shorter(conversations: Sequence[Conversation]) -> list[float]:
+        return [-len(one.response) for one in conversations]
+
+    found = benchmark(str(path), {"longer": longer, "shorter": shorter})
+    assert found["rewards"]["longer"]["accuracy"]["value"] == 0.75
+    assert found["rewards"]["shorter"]["difference"]["value"] == -0.5
+    assert benchmark(str(path), {"longer": longer}, limit=2)["items"] == 2
+    with pytest.raises(OptionError, match="at least one"):
+        benchmark(str(path), {})

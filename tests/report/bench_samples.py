@@ -46,7 +46,9 @@ def figure(value: float, count: int, spread: float = 1.0) -> dict[str, Any]:
     if np.isnan(value):
         return {"value": None, "interval": [None, None], "count": count}
     half = 1.96 * spread / max(1, count) ** 0.5
-    return {"value": float(value), "interval": [value - half, value + half], "count": count}
+    limit = max(1.0, abs(value))
+    ends = [max(value - half, -limit), min(value + half, limit)]
+    return {"value": float(value), "interval": ends, "count": count}
 
 
 def accuracy_of(margins: np.ndarray, tie: float = 0.5) -> float:

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flr.benchmark import BenchOptions, BenchReport
-from flr.benchmark import bench as run_bench
+from flr.benching import BenchOptions, BenchReport
+from flr.benching import bench as run_bench
 from flr.cli.progress import bar
 from flr.datasets.loading import available
 
-app = App(name="bench", help="Compare rewards with what people said, beside the trivial ones.")
+app = App(name="bench")
 
 MAIN = {"pairwise": "accuracy", "rating": "pearson", "ranking": "spearman"}
 """The figure that is shown of each kind of set."""
@@ -30,13 +30,10 @@ def bench(
 ) -> None:
     """Compare rewards with what people said of responses, beside the trivial ones.
 
-    NAMES are sets of `flr bench list`, or files or hub ids of preference pairs (prompt, chosen,
-    rejected). OUTPUT gets results.json, results.md, items.jsonl and report.html. A killed run goes
-    on where it was when the same command is given again.
-
     Args:
-        names: sets to benchmark on.
-        output: a folder, made where it is missing.
+        names: sets of `flr bench list`, or files or hub ids of preference pairs.
+        output: a folder for results.json, results.md, items.jsonl and report.html; a killed run
+            goes on from what lies in it when the same command is given again.
         config: YAML file with options, such as `limit: 100`; the command line goes before it.
         options: what is compared, and how.
     """
@@ -59,8 +56,9 @@ def robustness(
     good one ranks above each.
 
     Args:
-        names: sets to take responses from.
-        output: a folder, made where it is missing.
+        names: sets of `flr bench list`, or files or hub ids of preference pairs.
+        output: a folder for results.json, results.md, items.jsonl and report.html; a killed run
+            goes on from what lies in it when the same command is given again.
         config: YAML file with options, such as `limit: 100`; the command line goes before it.
         options: what is compared, and how.
     """

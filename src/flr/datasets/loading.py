@@ -24,7 +24,7 @@ def _dataset(
     if not items:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise UserError(
-            f"{name}: nothing in {source} can be used ({len(rows)} rows: {reasons}). "
+            f"{name}: nothing in {source} can be used (rows: {len(rows)}; {reasons}). "
             "Check that the file is the one that was meant."
         )
     return Dataset(name, kind, items, source, left_out=left_out)

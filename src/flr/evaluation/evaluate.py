@@ -6,11 +6,13 @@ has a paired interval. What is not a finite number is an error, never left out.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from flr.datasets import loading
 from flr.datasets.base import Dataset, Item, Kind
 from flr.errors import OptionError, UserError, did_you_mean
 from flr.evaluation import pairwise, ranking, rating
@@ -211,3 +213,42 @@ def evaluate(
         "majority": None if share is None else figure(share),
         "rewards": _rewards(dataset, columns, reference, groups, seed),
     }
+
+
+def benchmark(
+    dataset: Dataset | str,
+    rewards: Mapping[str, RewardFunction],
+    *,
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """How well reward functions of one's own agree with people; `flr bench` in Python.
+
+    Args:
+        dataset: a set that is loaded, or the name of one, as on the command line.
+        rewards: each function by the name that it gets; the others are held against the first.
+        data_dir: folder with the files of a set that is named; None for the hub.
+        limit: a random sample of so many prompts; None for all.
+        seed: of the sample and the resamples.
+
+    Returns:
+        As `evaluate`.
+
+    Raises:
+        UserError: a set that cannot be read, or a function that gives no finite reward for each
+            conversation.
+
+    Example:
+        >>> pair = tuple(Conversation.of("2 + 2?", text) for text in ("4", "five"))
+        >>> sums = Dataset("sums", "pairwise", (Item("1", "1", pair, (1.0, 0.0)),), "by hand")
+        >>> found = benchmark(sums, {"brevity": lambda cs: [-len(c.response) for c in cs]})
+        >>> found["rewards"]["brevity"]["accuracy"]["value"]
+        1.0
+    """
+    if not rewards:
+        raise OptionError("no reward functions; give at least one, by name")
+    known = loading.load(dataset, data_dir) if isinstance(dataset, str) else dataset
+    drawn = known if limit is None else loading.sample(known, limit, seed)
+    columns = {name: ask(drawn, reward) for name, reward in rewards.items()}
+    return evaluate(drawn, columns, reference=next(iter(columns)), seed=seed)

@@ -5,6 +5,7 @@ line, and the line of chance is dashed.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ MAX_DOTS = 500
 """Dots that a figure draws; of more, evenly spaced ones."""
 
 _TRIVIAL = ("length", "random", "majority")
-_NAME_LENGTH = 32
-"""Characters of a reward's name beside its figure; the tables show all."""
+_NAME_EMS = 18.0
+"""Room for a reward's name beside its figure, in sizes of the text; the tables show all of it."""
 
 
 _CHANCE: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (3, 3)), "zorder": 0}
@@ -50,8 +51,15 @@ def _colour(name: str) -> str:
     return DIM if name in _TRIVIAL else BLUE if name.startswith("flr") else GREEN
 
 
+def _ems(character: str) -> float:
+    """No less than a character's width in common fonts."""
+    narrow = character.isascii() and character.isprintable() and not character.isupper()
+    return 0.62 if narrow and character not in "mw@%" else 1.0
+
+
 def _cut(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+    fitting = sum(width <= _NAME_EMS for width in accumulate(map(_ems, name)))
+    return name if fitting == len(name) else f"{name[: fitting - 1]}…"
 
 
 def _bar(canvas: Canvas, row: int, name: str, figure: Figure, kind: Kind) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flr import io
-from flr.benchmark import FILES, BenchOptions, BenchReport, bench
+from flr.benching import FILES, BenchOptions, BenchReport, bench
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.loading import load
 from tests.evaluation.planted import BAD, GOOD, PROMPTS
@@ -230,7 +230,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from flr import runs
-from flr.benchmark import BenchOptions, bench
+from flr.benching import BenchOptions, bench
 put = runs.Store.put
 def logged(self, key, results):
     put(self, key, results)
