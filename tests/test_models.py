@@ -191,17 +191,14 @@ def test_an_adapter_of_a_classifier_is_refused(tmp_path: Path) -> None:
         classifier(tmp_path / "adapter")
 
 
-@pytest.mark.parametrize("found", ["sources", "models"])
-def test_pickled_weights_are_refused(tmp_path: Path, found: str) -> None:
-    """Where a model is looked for, and again where it is opened."""
+def test_pickled_weights_are_refused_where_found_and_where_opened(tmp_path: Path) -> None:
     folder = save_tiny_classifier(tmp_path)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ModelError):
-        if found == "sources":
-            classifier(folder)
-        else:
-            models.load_classifier(Source("p", folder, None, "0"), dtype="fp32", device="cpu")
+    with pytest.raises(ModelError, match=r"only pickled weights \(pytorch_model.bin\)"):
+        sources.locate(str(folder))
+    with pytest.raises(ModelError, match="p: cannot be loaded"):
+        models.load_classifier(Source("p", folder, None, "0"), dtype="fp32", device="cpu")
 
 
 def test_a_damaged_classifier_is_worded(tmp_path: Path) -> None:

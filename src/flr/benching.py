@@ -74,10 +74,12 @@ class BenchReport:
     Args:
         results: what results.json says.
         computed: blocks that were computed now.
+        finished_before: whether the same command had been finished already.
     """
 
     results: Mapping[str, Any]
     computed: int
+    finished_before: bool = False
 
 
 def _names(names: Sequence[str], options: BenchOptions) -> list[str]:
@@ -200,7 +202,7 @@ def bench(
     _folder(output)
     earlier = _earlier(output, run_key, force=options.force)
     if earlier is not None:
-        return BenchReport(earlier, computed=0)
+        return BenchReport(earlier, computed=0, finished_before=True)
     with Store(output / "run.sqlite") as store:
         computed = fill(store, plans, arms, progress)
         outcomes = [make_outcome(store, one, arms.passes) for one in plans]

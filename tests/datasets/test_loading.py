@@ -115,7 +115,7 @@ def test_rows_of_another_form(tmp_path):
 
 def test_nothing_usable_says_why(tmp_path):
     rows = [{"prompt": "p", "chosen": "a", "rejected": "a"}] * 3
-    with pytest.raises(UserError, match="3 rows: 3 chosen equals rejected") as caught:
+    with pytest.raises(UserError, match="rows: 3; 3 chosen equals rejected") as caught:
         load(str(put(tmp_path / "a.jsonl", rows)))
     assert caught.value.exit_code == 2
 

@@ -16,6 +16,7 @@ from flr.evaluation.figures import Column
 from flr.types import Conversation
 from tests.evaluation.small import pairs, planted, rated, systems
 
+GOOD = Conversation.of("Why?", "Because.")
 PAIRS = pairs([(n % 7, n % 5) for n in range(30)])
 RATED = rated([[(n % 5, float(n % 3)), (n % 4, float(n % 2))] for n in range(30)])
 RANKED = systems({"a": 1000.0, "b": 1100.0, "c": 1250.0, "d": 1300.0}, 20)
@@ -211,3 +212,12 @@ def test_functions_of_ones_own_are_benchmarked_by_the_name_of_a_set(tmp_path: Pa
     assert benchmark(str(path), {"longer": longer}, limit=2)["items"] == 2
     with pytest.raises(OptionError, match="at least one"):
         benchmark(str(path), {})
+
+
+def test_chance_is_what_a_reward_that_knows_nothing_gets():
+    assert evaluate(PAIRS, {})["chance"] == 0.5
+    assert evaluate(RATED, {})["chance"] == 0.0
+    one_of_four = replace(PAIRS.items[0], conversations=(GOOD,) * 4, labels=(1.0, 0.0, 0.0, 0.0))
+    two_of_four = replace(one_of_four, id="two", labels=(1.0, 1.0, 0.0, 0.0))
+    mixed = replace(PAIRS, items=(one_of_four, two_of_four))
+    assert evaluate(mixed, {})["chance"] == pytest.approx((1 / 4 + 1 / 6) / 2)

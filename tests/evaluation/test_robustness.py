@@ -142,7 +142,7 @@ def test_an_item_with_a_worse_response_needs_no_best_label():
     ],
 )
 def test_where_all_labels_are_the_same_no_response_is_known_to_be_good(items: list[Item]):
-    with pytest.raises(UserError, match="small: no response .* all have the same label"):
+    with pytest.raises(UserError, match=r"small: no response .* all have the same label"):
         attacked(dataset(*items))
 
 

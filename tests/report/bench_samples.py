@@ -210,6 +210,7 @@ def _set(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "left_out": {"chosen equals rejected": 3, "tie": 0},
         "skipped": [["item-999", "longer than the model"]],
         "not_computed": {"dpo:model:ref": "the model is not here"},
+        "chance": 0.5 if kind == "pairwise" else 0.0,
         "majority": None if kind == "ranking" else figure(0.55, len(items), 0.5),
         "rewards": rewards,
     }

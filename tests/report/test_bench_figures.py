@@ -11,7 +11,7 @@ import pytest
 from flr.report.bench_figures import MAX_DOTS, accuracy_bins, bars, dots, systems
 from flr.report.bench_items import Bin
 from flr.report.bench_svg import BLUE, OF_PAGE, WIDTH, size
-from flr.report.bench_words import KINDS
+from flr.report.bench_words import kind_of
 from tests.report.bench_samples import HOSTILE
 
 
@@ -19,18 +19,22 @@ def figure(value: Any, low: Any = None, high: Any = None, **more: Any) -> dict[s
     return {"value": value, "interval": [low, high], "count": 9, **more}
 
 
+PAIRWISE = kind_of({"kind": "pairwise", "chance": 0.5})
+RATING = kind_of({"kind": "rating", "chance": 0.0})
 RATES = {"flr:mean:default": figure(0.575, 0.5, 0.65), "length": figure(0.25)}
 LENGTHS = np.array([3.0, -2000.0, 50.0, 0.0])
 
 DRAWINGS: dict[str, Callable[[str], str]] = {
-    "bars": lambda title: bars(KINDS["pairwise"], RATES, "one", title),
-    "correlations": lambda title: bars(KINDS["rating"], {"a": figure(-0.5, -1, 0)}, "one", title),
-    "no answer": lambda title: bars(KINDS["rating"], {"a": figure(None)}, "one", title),
+    "bars": lambda title: bars(PAIRWISE, RATES, "one", title),
+    "correlations": lambda title: bars(RATING, {"a": figure(-0.5, -1, 0)}, "one", title),
+    "no answer": lambda title: bars(RATING, {"a": figure(None)}, "one", title),
     "dots": lambda title: dots(LENGTHS, LENGTHS / 7, ("x", "y"), "one", title),
     "one dot": lambda title: dots(LENGTHS[:1], LENGTHS[:1], ("x", "y"), "one", title),
     "equal dots": lambda title: dots(LENGTHS * 0, LENGTHS * 0, ("x", "y"), "one", title),
-    "bins": lambda title: accuracy_bins([Bin(0.1, figure(0.5, 0.4, 0.6))], "one", title),
-    "no interval": lambda title: accuracy_bins([Bin(0.0, figure(0, np.nan, np.nan))], "one", title),
+    "bins": lambda title: accuracy_bins([Bin(0.1, figure(0.5, 0.4, 0.6))], 0.5, "one", title),
+    "no interval": lambda title: accuracy_bins(
+        [Bin(0.0, figure(0, np.nan, np.nan))], 0.25, "one", title
+    ),
     "systems": lambda title: systems({"s": figure(0.5, 0.4, 0.6, elo=1000.0)}, "one", title),
 }
 
@@ -86,28 +90,28 @@ def test_bars_show_every_name_and_figure():
 def test_bars_of_families_have_their_colours():
     svg = DRAWINGS["bars"]("t")
     assert OF_PAGE[BLUE] in svg
-    assert OF_PAGE[BLUE] not in bars(KINDS["pairwise"], {"random": figure(0.5)}, "one", "t")
+    assert OF_PAGE[BLUE] not in bars(PAIRWISE, {"random": figure(0.5)}, "one", "t")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_is_obeyed(text: str):
-    svg = bars(KINDS["pairwise"], {text: figure(0.5)}, "one", text)
+    svg = bars(PAIRWISE, {text: figure(0.5)}, "one", text)
     assert svg.encode()
     assert len(list(ElementTree.fromstring(svg).iter())) == len(
-        list(ElementTree.fromstring(bars(KINDS["pairwise"], {"a": figure(0.5)}, "one", "t")).iter())
+        list(ElementTree.fromstring(bars(PAIRWISE, {"a": figure(0.5)}, "one", "t")).iter())
     )
     assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", svg)
 
 
 def test_a_name_that_looks_like_a_mark_stays_what_it_is():
     names = ["@1@", "@0@"]
-    shown = texts(bars(KINDS["pairwise"], {name: figure(0.5) for name in names}, "one", "t"))
+    shown = texts(bars(PAIRWISE, {name: figure(0.5) for name in names}, "one", "t"))
     assert [text for text in shown if text in names] == names
 
 
 def test_long_names_are_cut_before_their_figure():
     name = "classifier:" + "x" * 200
-    shown = texts(bars(KINDS["pairwise"], {name: figure(0.5)}, "one", "t"))
+    shown = texts(bars(PAIRWISE, {name: figure(0.5)}, "one", "t"))
     assert next(text for text in shown if text.startswith("class")).endswith("x…")
 
 

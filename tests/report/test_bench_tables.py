@@ -7,10 +7,10 @@ import pytest
 from flr.report.bench_summary import set_summary, shown_reward, summary
 from flr.report.bench_tables import Table, how_made, set_counts, set_tables
 from flr.report.bench_words import (
-    KINDS,
     correlation,
     correlation_difference,
     ends_of,
+    kind_of,
     known,
     points,
     share,
@@ -27,7 +27,7 @@ def pairwise(rewards: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A pairwise set with the rewards given."""
     fields = {"kind": "pairwise", "source": "here", "files": {}, "items": 10, "groups": 5}
     fields |= {"responses": 20, "left_out": {}, "skipped": [], "not_computed": {}}
-    return {**fields, "majority": None, "rewards": rewards, **changes}
+    return {**fields, "chance": 0.5, "majority": None, "rewards": rewards, **changes}
 
 
 def accuracy(value: Any, low: Any, high: Any, difference: Any = None) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_every_row_is_as_long_as_the_header(name: str):
     tables = set_tables(results["sets"][name], REFERENCE)
     assert all(len(row) == len(table.header) for table in tables for row in table.rows)
     titles = [table.title for table in tables]
-    main = KINDS[results["sets"][name]["kind"]].title
+    main = kind_of(results["sets"][name]).title
     last = {"wildbench": "Mean reward of each system"}.get(name, f"{main} by category")
     assert (titles[0], titles[-1]) == ("Rewards", last)
 
@@ -236,3 +236,11 @@ def test_the_first_reward_is_shown_where_the_reference_is_not():
     ]
     assert shown_reward({"rewards": {}}, "b") is None
     assert set_summary(pairwise({}), "b") == ["No reward was computed on this set."]
+
+
+def test_chance_is_that_of_the_set():
+    rewards = {"a": {"accuracy": figure(0.4, 0.3, 0.45), "difference": None}}
+    assert set_summary(pairwise(rewards, chance=0.25), None)[1] == (
+        "By the 95 % interval, better than chance (25 %): a."
+    )
+    assert set_summary(pairwise(rewards), None)[1] == "Worse than chance: a."

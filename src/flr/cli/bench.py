@@ -115,7 +115,7 @@ def show(console: Console, output: Path, report: BenchReport) -> None:
                 Text(reward), _number(figure), _interval(figure), against and _number(against)
             )
         console.print(table)
-    done = "" if report.computed else ": nothing to do, it was finished before"
+    done = ": nothing to do, it was finished before" if report.finished_before else ""
     console.print(Text(f"{output / 'report.html'}{done}"))
 
 

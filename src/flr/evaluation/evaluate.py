@@ -4,6 +4,7 @@ All rewards and all figures see the same draws of prompts, so a difference to th
 has a paired interval. What is not a finite number is an error, never left out.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -136,6 +137,14 @@ def _majority(dataset: Dataset) -> Statistic | None:
     return most_common_share(given, group_indices(dataset)[known])
 
 
+def _chance(dataset: Dataset) -> float:
+    """The main figure of a reward that knows nothing: of a pair it gets half, of four a quarter."""
+    if dataset.kind != "pairwise":
+        return 0.0
+    ways = [math.comb(len(item.labels), int(sum(item.labels))) for item in dataset.items]
+    return float(np.mean([1 / way for way in ways]))
+
+
 def _filled(plain: Mapping[str, Any], found: Mapping[Key, Estimate]) -> dict[str, Any]:
     """The result of one reward: each figure in its place."""
     result = deepcopy(dict(plain))
@@ -210,6 +219,7 @@ def evaluate(
         "groups": groups,
         "responses": sum(len(item.labels) for item in dataset.items),
         "left_out": dict(dataset.left_out),
+        "chance": _chance(dataset),
         "majority": None if share is None else figure(share),
         "rewards": _rewards(dataset, columns, reference, groups, seed),
     }

@@ -154,11 +154,12 @@ def dots(
     return canvas.svg(title, prefix)
 
 
-def accuracy_bins(bins: Sequence[Bin], prefix: str, title: str) -> str:
+def accuracy_bins(bins: Sequence[Bin], chance: float, prefix: str, title: str) -> str:
     """Accuracy, with its interval, of pairs in bins of their absolute margin.
 
     Args:
         bins: at least one, the smallest margins first.
+        chance: the accuracy of a reward that knows nothing.
         prefix: begins the identifiers.
         title: what it shows.
     """
@@ -170,10 +171,12 @@ def accuracy_bins(bins: Sequence[Bin], prefix: str, title: str) -> str:
             axes.plot([place, place], ends, color=BLUE, linewidth=1.5)
     values = [one.figure["value"] for one in bins]
     axes.plot(range(len(bins)), values, color=BLUE, marker="D", markersize=5, linewidth=1)
-    axes.axhline(0.5, **_CHANCE)
-    axes.set_xticks(range(len(bins)), [size(one.margin, digits=2) for one in bins])
+    axes.axhline(chance, **_CHANCE)
+    axes.set_xticks(
+        range(len(bins)), [size(one.margin, 2 if one.margin < 99.5 else 3) for one in bins]
+    )
     axes.set_xlim(-0.5, len(bins) - 0.5)
-    axes.set_ylim(min(0.3, *values) - 0.05, 1.03)
+    axes.set_ylim(min(chance - 0.2, *values) - 0.05, 1.03)
     axes.yaxis.set_major_formatter(_percent)
     canvas.name_axes("Median absolute margin of the bin", "Accuracy; dashed: chance")
     return canvas.svg(title, prefix)

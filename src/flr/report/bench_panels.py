@@ -8,7 +8,7 @@ import numpy as np
 
 from flr.report.bench_figures import MAX_DOTS, accuracy_bins, bars, dots, systems
 from flr.report.bench_items import Pair, Response, accuracy_by_margin, pairs_of
-from flr.report.bench_words import KINDS, counted, known, majority_of
+from flr.report.bench_words import counted, kind_of, known, majority_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Panel:
 
 
 def _bars(name: str, of_set: Mapping[str, Any], prefix: str) -> list[Panel]:
-    kind = KINDS[of_set["kind"]]
+    kind = kind_of(of_set)
     mains = {reward: figures.get(kind.main) for reward, figures in of_set["rewards"].items()}
     mains["majority"] = majority_of(of_set)
     figures = {reward: figure for reward, figure in mains.items() if figure is not None}
@@ -66,9 +66,11 @@ def _reward_against_length(
     return Panel(title, svg, _dots_caption(len(scored), "response", reward))
 
 
-def _accuracy_by_margin(name: str, pairs: Sequence[Pair], reward: str, prefix: str) -> Panel:
+def _accuracy_by_margin(
+    name: str, pairs: Sequence[Pair], reward: str, chance: float, prefix: str
+) -> Panel:
     title = "Margin against accuracy"
-    svg = accuracy_bins(accuracy_by_margin(pairs), f"{prefix}-margin", f"{title} on {name}")
+    svg = accuracy_bins(accuracy_by_margin(pairs), chance, f"{prefix}-margin", f"{title} on {name}")
     caption = (
         f"By {reward}; {counted(len(pairs), 'pair')} in bins of equal size, with 95 % intervals. "
         "A reward that knows when it is sure rises to the right."
@@ -119,7 +121,8 @@ def panels(
     elif pairs:
         drawn.append(_margin_against_length(name, pairs, reward, prefix))
     if pairs:
-        drawn.append(_accuracy_by_margin(name, pairs, reward, prefix))
+        chance = of_set["chance"] if of_set["kind"] == "pairwise" else 0.5
+        drawn.append(_accuracy_by_margin(name, pairs, reward, chance, prefix))
     if of_set["kind"] == "ranking":
         figures = of_set["rewards"][reward]["systems"]
         drawn += _reward_against_elo(name, figures, reward, prefix)

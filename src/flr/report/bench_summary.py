@@ -8,7 +8,7 @@ reference's.
 from collections.abc import Mapping
 from typing import Any
 
-from flr.report.bench_words import KINDS, Figure, Kind, ends_of, listed
+from flr.report.bench_words import Figure, Kind, ends_of, kind_of, listed
 
 LENGTH = "length"
 """The reward that is the length of the response."""
@@ -70,7 +70,7 @@ def set_summary(of_set: Mapping[str, Any], reference: str | None) -> list[str]:
         of_set: one of the results' `sets`.
         reference: the reward that others are held against; None where there is none.
     """
-    kind, rewards = KINDS[of_set["kind"]], of_set["rewards"]
+    kind, rewards = kind_of(of_set), of_set["rewards"]
     shown = shown_reward(of_set, reference)
     if shown is None:
         return ["No reward was computed on this set."]
@@ -82,7 +82,7 @@ def set_summary(of_set: Mapping[str, Any], reference: str | None) -> list[str]:
 def _reference_against_chance(sets: Mapping[str, Any], reference: str) -> str:
     sides = {}
     for name, of_set in sets.items():
-        kind = KINDS[of_set["kind"]]
+        kind = kind_of(of_set)
         sides[name] = _side(of_set["rewards"][reference].get(kind.main), kind.chance)
     words = {
         "above": "agrees with people better than chance on",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flr.report.bench_words import (
-    KINDS,
     NONE,
     Figure,
     correlation,
     counted,
+    kind_of,
     majority_of,
     reward_value,
     share,
@@ -78,7 +78,7 @@ COLUMNS: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
 
 def _columns(of_set: Mapping[str, Any], reference: str | None) -> dict[str, list[str]]:
     """The cells of every column by its title; a column without any answer is left out."""
-    kind, rewards = KINDS[of_set["kind"]], of_set["rewards"]
+    kind, rewards = kind_of(of_set), of_set["rewards"]
     words = {kind.title: _key(kind.main, kind.word)}
     if reference in rewards:
         words[f"Difference to {reference}{kind.unit}"] = _key("difference", kind.word_difference)
@@ -94,7 +94,7 @@ def _main_table(of_set: Mapping[str, Any], reference: str | None) -> Table:
     rows = [(name, *row) for name, row in zip(of_set["rewards"], cells, strict=True)]
     majority = majority_of(of_set)
     if majority is not None and columns:
-        word = KINDS[of_set["kind"]].word
+        word = kind_of(of_set).word
         rows += [("majority", word(majority), *[NONE] * (len(columns) - 1))]
     return Table("Rewards", ("Reward", *columns), tuple(rows))
 
@@ -135,7 +135,7 @@ def set_tables(of_set: Mapping[str, Any], reference: str | None) -> list[Table]:
         of_set: one of the results' `sets`.
         reference: the reward that others are held against; None where there is none.
     """
-    kind, rewards = KINDS[of_set["kind"]], of_set["rewards"]
+    kind, rewards = kind_of(of_set), of_set["rewards"]
     by, word = f"{kind.title} by", kind.word
     tables = [
         _main_table(of_set, reference),

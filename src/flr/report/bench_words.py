@@ -5,7 +5,7 @@ has no answer is None there and a dash here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, isfinite, log10
 from typing import Any, TypeGuard
 
@@ -120,12 +120,19 @@ class Kind:
     unit: str
 
 
-KINDS = {
+_KINDS = {
     "pairwise": Kind("accuracy", "Accuracy", 0.5, "50 %", share, points, ", points"),
     "rating": Kind("pearson", "Pearson", 0.0, "0", correlation, correlation_difference, ""),
     "ranking": Kind("spearman", "Spearman", 0.0, "0", correlation, correlation_difference, ""),
 }
-"""The kinds by name."""
+
+
+def kind_of(of_set: Mapping[str, Any]) -> Kind:
+    """The kind of a set, with the chance of its own: of four responses one is right by chance."""
+    kind = _KINDS[of_set["kind"]]
+    if kind.main != "accuracy":
+        return kind
+    return replace(kind, chance=of_set["chance"], chance_word=f"{100 * of_set['chance']:.3g} %")
 
 
 def majority_of(of_set: Mapping[str, Any]) -> Figure | None:
