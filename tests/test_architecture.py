@@ -42,7 +42,7 @@ ROOMS = {
     "rich": "cli.* report.explain_terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
-    "matplotlib": "report.bench_svg report.bench_figures",
+    "matplotlib": "report.bench_svg",
     "yaml": "followup_yaml followups demo cli.*",
 }
 """The modules that may import a library; nothing else may."""

@@ -29,9 +29,12 @@ def test_the_readmes_commands_and_python_run(
         assert program == "flr"
         assert run(arguments) == 0, f"{command}\n{capsys.readouterr().err}"
     assert Path("why.html").read_text("utf-8").startswith("<!")
-    (python,) = blocks("python")
+    assert Path("bench/report.html").read_text("utf-8").startswith("<!")
+    python = "\n".join(blocks("python"))
     exec(compile(python, "README.md", "exec"), {})
-    assert "{'understanding':" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "{'understanding':" in shown
+    assert "'count': 2" in shown
 
 
 def test_the_set_shown_is_a_set(tmp_path: Path) -> None:

@@ -248,7 +248,13 @@ def make_classifier(options: ModelOptions, parts: Parts) -> Classifier:
 
     Raises:
         ModelError: the weights cannot be loaded, or are no such model.
+        OptionError: an option that classifiers do not have.
     """
+    if options.device_map or options.quantization:
+        raise OptionError(
+            "--device-map and --quantization are not for classifiers; leave them out, or benchmark "
+            "the classifier in a run of its own"
+        )
     torch.set_num_threads(options.threads or THREADS)
     model = models.load_classifier(
         parts.source,

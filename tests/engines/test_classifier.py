@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, LlamaForSequenceClassification, PreTrain
 
 from flr.datasets.base import Item
 from flr.engines.classifier import Classifier
-from flr.errors import ModelError
+from flr.errors import ModelError, OptionError
 from flr.evaluation.passes import ClassifierPass
 from flr.loading import ModelOptions
 from flr.measuring import Measured, Skipped, Values
@@ -129,3 +129,12 @@ def test_a_pass_with_nothing_to_do_loads_no_model(
     made = passed(folder)
     monkeypatch.setattr("flr.evaluation.passes.make_classifier", lambda *_: pytest.fail("loaded"))
     assert list(made.measure([])) == []
+
+
+@pytest.mark.parametrize("given", [{"device_map": "auto"}, {"quantization": "int8"}])
+def test_options_that_classifiers_do_not_have_are_refused(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    options = ModelOptions(model=str(save_tiny_classifier(tmp_path)), threads=1, **given)
+    with pytest.raises(OptionError, match="not for classifiers"):
+        list(ClassifierPass(options).measure([[Conversation.of("a", "b")]]))

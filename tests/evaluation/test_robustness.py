@@ -271,3 +271,7 @@ def test_every_response_is_drawn_once_where_each_prompt_has_one():
     made = attacked(many(range(30)))
     drawn = [one.conversations[1].response for one in made.items if one.subset == "elsewhere"]
     assert sorted(drawn) == sorted(f"good {at}" for at in range(30))
+
+
+def test_a_blank_response_has_no_first_sentence():
+    assert "repeated" not in alone(" \n")

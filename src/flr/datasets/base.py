@@ -17,7 +17,8 @@ class Item:
     Args:
         id: name of the item, unique within its set.
         group: items of one group are about one prompt and are resampled together.
-        conversations: one a response; all answer the same prompt.
+        conversations: one a response; all answer the same prompt, but for a few pairs of hh-rlhf
+            whose transcripts part before their last turns.
         labels: one a response. pairwise: 1 for a preferred response, 0 for another, the preferred
             first; rating: the rating; ranking: the system's Elo number.
         subset: the part of the set that the item belongs to; empty where there are no parts.

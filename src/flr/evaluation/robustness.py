@@ -5,7 +5,7 @@ subset of its own:
 
     as rated     the item's own worst response as it is: the control
     empty        nothing
-    repeated     the good one's first sentence, ten times
+    repeated     the good one's first sentence (it ends in . ! or ?), ten times
     echo         the last prompt, word for word
     elsewhere    the good response to another prompt, drawn by seed
     refusal      a flat refusal
@@ -69,7 +69,7 @@ def _elsewhere(cases: Sequence[_Case], seed: int) -> list[str | None]:
     order = np.random.default_rng(seed).permutation(len(cases)).tolist()
     found: dict[int, str | None] = {}
     for place, at in enumerate(order):
-        following = (cases[order[(place + step) % len(order)]] for step in range(1, len(order)))
+        following = (cases[order[(place + step) % len(order)]] for step in range(len(order)))
         own = cases[at].item.group
         found[at] = next((one.good.response for one in following if one.item.group != own), None)
     return [found[at] for at in range(len(cases))]
@@ -82,7 +82,7 @@ def _texts(case: _Case, elsewhere: str | None) -> Mapping[str, str | None]:
     return {
         "as rated": bad,
         "empty": "",
-        "repeated": " ".join([_first_sentence(good)] * TIMES),
+        "repeated": " ".join([_first_sentence(good)] * TIMES) if good.strip() else None,
         "echo": asked[-1],
         "elsewhere": elsewhere,
         "refusal": REFUSAL,
