@@ -12,7 +12,8 @@ scored. Each study is one `flr bench`, resumed from its own folder in the work f
 
     flr            follow-up likelihood: variants mean, sum and official (the published code's own
                    quantity), with the set `default` and with the list of the published code; pmi on
-                   the sets with ratings, since within a prompt its order is that of mean
+                   the sets with ratings: between two responses to one prompt its margin is that of
+                   mean to the last bit but rounding, so on pairs it is not computed again
     direct         the response's own log-likelihood, a token and whole
     length, random, judge:smollm2
 
@@ -34,12 +35,12 @@ from typing import Any
 
 from flr import followups
 from flr.benching import BenchOptions, bench
-from flr.report.bench_markdown import markdown
+from flr.report.bench.markdown import markdown
 from flr.runs import file_sha256
 
 PUBLISHED = "published.yaml"
-FLR = "flr,flr:sum,flr:official"
-BOTH = f"{FLR},flr:mean:{PUBLISHED},flr:sum:{PUBLISHED},flr:official:{PUBLISHED}"
+OURS = "flr,flr:sum,flr:official"
+BOTH = f"{OURS},flr:mean:{PUBLISHED},flr:sum:{PUBLISHED},flr:official:{PUBLISHED}"
 OTHERS = "direct,length,random,judge:smollm2"
 PAIRS = f"{BOTH},{OTHERS}"
 RATINGS = f"{BOTH},flr:pmi,flr:pmi:{PUBLISHED},{OTHERS}"
@@ -64,9 +65,17 @@ STUDIES = (
     Study("hh-harmless-base", "hh-harmless-base", PAIRS, limit=200),
     Study("llmbar", "llmbar", PAIRS),
     Study("vicuna-single", "vicuna-single", RATINGS),
-    Study("robustness", "hh-helpful-base", f"{FLR},{OTHERS}", limit=100, robustness=True),
+    Study("robustness", "hh-helpful-base", PAIRS, limit=100, robustness=True),
     Study("hh-helpful-base-seed-1", "hh-helpful-base", "flr,direct,length,random", 400, seed=1),
 )
+
+
+def command(study: Study) -> str:
+    """The same study by hand."""
+    verb = ["flr", "bench", *(["robustness"] if study.robustness else []), study.dataset]
+    limit = ["--limit", str(study.limit)] if study.limit else []
+    more = ["--data-dir", "DIR", *limit, "--seed", str(study.seed), "--reward", study.reward]
+    return " ".join([*verb, *more, "-o", study.name])
 
 
 def run(study: Study, data: Path) -> dict[str, Any]:
@@ -78,7 +87,14 @@ def run(study: Study, data: Path) -> dict[str, Any]:
     options = BenchOptions(
         reward=study.reward, limit=study.limit, seed=study.seed, data_dir=data, force=True
     )
-    report = bench([study.dataset], Path(study.name), options, tell, robustness=study.robustness)
+    report = bench(
+        [study.dataset],
+        Path(study.name),
+        options,
+        tell,
+        robustness=study.robustness,
+        command=command(study),
+    )
     results = json.loads(json.dumps(report.results))
     return {**results, "options": {**results["options"], "data_dir": "DIR"}}
 

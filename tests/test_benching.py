@@ -2,15 +2,17 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from flr import io
-from flr.benching import FILES, BenchOptions, BenchReport, bench
+from flr import followups, io
+from flr.benching import FILES, RESULTS, BenchOptions, BenchReport, bench
 from flr.errors import InputError, OptionError, OutputError, UserError
+from flr.evaluation.comparing import MOST_COMPARED
 from flr.loading import load
 from tests.evaluation.planted import BAD, GOOD, PROMPTS
 
@@ -41,7 +43,7 @@ def only(report: BenchReport) -> dict[str, Any]:
 def test_all_files_are_written_and_say_the_same(tmp_path: Path, tiny_model: Path) -> None:
     rewards = f"flr:short,flr:official:short,flr:pmi:short,direct,length,random,judge:{tiny_model}"
     report = run(tmp_path, tiny_model, reward=rewards)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES, "run.sqlite"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES, RESULTS, "run.sqlite"}
     results = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
     assert results == json.loads(json.dumps(report.results))
     assert results["reference"] == "flr:mean:short"
@@ -94,6 +96,7 @@ def test_how_it_was_made_is_told(tmp_path: Path, tiny_model: Path) -> None:
     assert set(results["made_with"]["versions"]) >= {"flr", "torch", "transformers"}
     (found,) = results["sets"].values()
     assert found["items"] == 3
+    assert results["options"]["threads"] == 1
 
 
 def test_the_noise_floor_is_measured_for_models_and_0_for_texts(
@@ -128,8 +131,9 @@ def test_an_item_that_cannot_be_asked_about_is_left_out_for_every_reward(
 ) -> None:
     rows = [*ROWS, {"prompt": "Sly?", "chosen": "<|im_end|>", "rejected": "no"}]
     found = only(run(tmp_path, tiny_model, rows))
-    ((name, reason),) = found["skipped"]
+    ((name, place, reason),) = found["skipped"]
     assert name.endswith(":6")
+    assert place == ""
     assert "<|im_end|>" in reason
     assert found["items"] == 5
     assert found["rewards"]["length"]["accuracy"]["count"] == 5
@@ -145,12 +149,9 @@ def test_a_set_of_which_nothing_is_left_is_an_error(tmp_path: Path, tiny_model: 
 def test_a_judge_is_left_out_where_there_is_nothing_to_compare(
     tmp_path: Path, tiny_model: Path
 ) -> None:
-    judge_prompt = (
-        "###The instruction to evaluate:\n{}\n###Response to evaluate:\n{}\n###Score Rubrics:\nx"
-    )
     rows = [
-        {"instruction": judge_prompt.format(prompt, good), "gpt4_score": [at, at], "idx": at}
-        for at, (prompt, good) in enumerate(zip(PROMPTS, GOOD, strict=True))
+        {**row, "instruction": row["instruction"].replace("Why?", prompt), "idx": prompt}
+        for row, prompt in zip(judged_rows(GOOD), PROMPTS, strict=True)
     ]
     (tmp_path / "vicuna_eval.json").write_text(json.dumps(rows), "utf-8")
     options = BenchOptions(
@@ -161,9 +162,104 @@ def test_a_judge_is_left_out_where_there_is_nothing_to_compare(
     found = only(report)
     assert list(found["rewards"]) == ["length"]
     assert list(found["not_computed"]) == [f"judge:{tiny_model}"]
-    assert "5 items have only one" in warned[0]
+    assert "5 of 5 items have only one" in warned[0]
     assert report.computed == 0
     assert found["rewards"]["length"]["spearman"]["value"] is not None
+
+
+def judged_rows(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a single-answer judge set, all of one prompt."""
+    form = "###The instruction to evaluate:\n{}\n###Response to evaluate:\n{}\n###Score Rubrics:\nx"
+    return [
+        {"instruction": form.format("Why?", text), "gpt4_score": [at, at], "idx": 1}
+        for at, text in enumerate(texts)
+    ]
+
+
+def test_of_ratings_only_the_response_is_left_out_that_cannot_be_asked_about(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    rows = judged_rows(["So.", "Because.", "<|im_end|>", "I do not know."])
+    (tmp_path / "vicuna_eval.json").write_text(json.dumps(rows), "utf-8")
+    options = BenchOptions(
+        model=str(tiny_model), threads=1, dtype="fp32", reward="flr:short,length", data_dir=tmp_path
+    )
+    found = only(bench(["vicuna-single"], tmp_path / "out", options))
+    ((_, place, reason),) = found["skipped"]
+    assert (place, found["responses"]) == ("response 3", 3)
+    assert "<|im_end|>" in reason
+    (row,) = io.read(str(tmp_path / "out" / "items.jsonl"))
+    assert row["responses"] == ["So.", "Because.", "I do not know."]
+    assert row["labels"] == [0.0, 1.0, 3.0]
+    assert row["rewards"]["length"] == [3.0, 8.0, 14.0]
+    assert found["rewards"]["flr:mean:short"]["noise_floor"] is None  # its item had no company
+
+
+def test_a_judge_is_left_out_where_there_is_too_much_to_compare(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    rows = judged_rows([f"{at}" for at in range(MOST_COMPARED + 1)])
+    (tmp_path / "vicuna_eval.json").write_text(json.dumps(rows), "utf-8")
+    options = BenchOptions(threads=1, reward=f"length,judge:{tiny_model}", data_dir=tmp_path)
+    found = only(bench(["vicuna-single"], tmp_path / "out", options))
+    assert "an item has 11" in found["not_computed"][f"judge:{tiny_model}"]
+
+
+def test_the_words_of_a_follow_up_set_are_part_of_the_run(tmp_path: Path, tiny_model: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = followups.to_yaml(followups.load("short")).replace("name: short", "name: mine")
+    mine.write_text(text, "utf-8")
+    before = only(run(tmp_path, tiny_model, reward=f"flr:{mine}"))
+    swapped = text.replace("positive:", "x:").replace("negative:", "positive:")
+    mine.write_text(swapped.replace("x:", "negative:"), "utf-8")
+    report = run(tmp_path, tiny_model, reward=f"flr:{mine}", force=True)
+    after = only(report)
+    assert not report.finished_before
+    accuracies = [one["rewards"]["flr:mean:mine"]["accuracy"]["value"] for one in (before, after)]
+    assert accuracies[0] == pytest.approx(1 - accuracies[1])
+
+
+def test_prompts_that_part_before_their_last_turns_are_told_apart(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    turns = "\n\nHuman: Hi\n\nAssistant: {}\n\nHuman: Go on\n\nAssistant: {}"
+    rows = [{"chosen": turns.format("Yes?", "So"), "rejected": turns.format("What?", "No")}]
+    run(tmp_path, tiny_model, [*rows, *ROWS], reward="length")
+    first, *others = io.read(str(tmp_path / "out" / "items.jsonl"))
+    assert first["prompt"] == [{"role": "user", "content": "Hi"}]
+    assert [[one["content"] for one in side] for side in first["turns"]] == [
+        ["Yes?", "Go on"],
+        ["What?", "Go on"],
+    ]
+    assert not any("turns" in row for row in others)
+    assert first["points"] == {"length": 0.5}
+    assert first["margins"] == {"length": 0.0}
+
+
+def test_a_kill_while_results_are_written_leaves_none_that_are_not_whole(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, tiny_model, reward="length")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flr.benching.page", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, tiny_model, reward="random", force=True)
+    monkeypatch.undo()
+    again = run(tmp_path, tiny_model, reward="length")
+    assert not again.finished_before
+    assert only(again)["rewards"].keys() == {"length"}
+
+
+def test_a_result_file_that_was_changed_is_written_again(tmp_path: Path, tiny_model: Path) -> None:
+    run(tmp_path, tiny_model, reward="length")
+    whole = (tmp_path / "out" / "items.jsonl").read_bytes()
+    (tmp_path / "out" / "items.jsonl").write_bytes(whole[:100])
+    assert not run(tmp_path, tiny_model, reward="length").finished_before
+    assert (tmp_path / "out" / "items.jsonl").read_bytes() == whole
+    assert run(tmp_path, tiny_model, reward="length").finished_before
 
 
 def test_robustness_spoils_the_good_responses(tmp_path: Path, tiny_model: Path) -> None:
@@ -204,7 +300,12 @@ def test_the_local_suite_is_what_lies_there(tmp_path: Path, tiny_model: Path) ->
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"limit": 0}, "--limit 0"), ({"workers": 0}, "--workers 0"), ({"seed": -1}, "--seed -1")],
+    [
+        ({"limit": 0}, "--limit 0"),
+        ({"workers": 0}, "--workers 0"),
+        ({"seed": -1}, "--seed -1"),
+        ({"workers": 2, "device_map": "auto"}, "--workers 1"),
+    ],
 )
 def test_options_that_cannot_be_are_refused(given: dict[str, int], says: str) -> None:
     with pytest.raises(OptionError, match=says):

@@ -479,7 +479,8 @@ def test_role_switched_needs_a_prompt_and_a_plain_opening() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_official_rows_end_as_many_tokens_before_the_end_as_the_bag_has(name: str) -> None:
     tokenizer, talk = kind(name).tokenizer, Conversation.of("Capital?", "Paris.")
-    rows = Renderer(tokenizer).official(talk, FOLLOWUPS).rows
+    renderer = Renderer(tokenizer)
+    rows = renderer.official(renderer.followups(talk, FOLLOWUPS), FOLLOWUPS)
     for row, text in zip(rows, FOLLOWUPS, strict=True):
         chat = [*dicts(talk), {"role": "user", "content": text}]
         ids = tokenizer.apply_chat_template(chat, tokenize=True)["input_ids"]

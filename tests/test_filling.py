@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flr.engines.base import Tally
-from flr.filling import Block, block_key, fill, finished, missing
+from flr.filling import Block, block_key, fill, finished
 from flr.measuring import Measured, Skipped, Values
 from flr.runs import Store
 from flr.types import Conversation
@@ -58,7 +58,6 @@ def test_what_is_finished_is_not_measured_again(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             fill(store, BLOCKS, MADE, dying, lambda *_: None)
     with Store(tmp_path / "s") as store:
-        assert missing(store, BLOCKS, MADE) == [0]
         going_on = Measuring()
         assert fill(store, BLOCKS, MADE, going_on, lambda *_: None) == 1
         assert going_on.asked == [BLOCKS[0]]

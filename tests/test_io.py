@@ -49,6 +49,9 @@ def complaint(source: str, **options) -> str:
         ("a.json", json.dumps(ROWS, indent=1)),
         ("a.json", "\ufeff" + json.dumps(ROWS)),
         ("a.json.gz", json.dumps(ROWS)),
+        ("a.json", lines(ROWS)),
+        ("a.json", "\ufeff\n" + lines(ROWS).replace("\n", "\r\n\r\n").rstrip()),
+        ("a.json.gz", lines(ROWS)),
     ],
 )
 def test_json_files(tmp_path, name, content):
@@ -147,7 +150,10 @@ def test_bad_lines_and_bad_rows_are_named_together(tmp_path):
         ("a.json", '{"rows": []}', "expected a list of rows, got an object"),
         ("a.json", '[\n{"a"', "is not whole and valid JSON: Expecting ':' delimiter at line 2"),
         ("a.json", b"[\n \xff]", "is not UTF-8: byte 0xff at line 2, byte 2"),
-        ("a.json", lines(ROWS), "If it has one JSON value a line, name it .jsonl."),
+        ("a.json", "null", "expected a list of rows, got null"),
+        ("a.json", lines(ROWS) + '{"prompt', "row 3: is not whole and valid JSON: Unterminated"),
+        ("a.json", '{"a": 1} {"b": 2}', "row 1: is not whole and valid JSON: Extra data at char"),
+        ("a.json", "[\n1\n]\n]", "is not whole and valid JSON: Extra data at line 4, character 1"),
         ("a.json", "[" * 100_000, "is nested too deeply"),
         ("a.jsonl", "[" * 100_000, "row 1: is nested too deeply"),
         (

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flr import resampling
-from flr.resampling import Estimate, Statistic, estimates, mean, ratio, resampled_mean
+from flr.resampling import (
+    Estimate,
+    Resampled,
+    Statistic,
+    estimates,
+    mean,
+    ratio,
+    resampled_mean,
+)
 
 NAN = float("nan")
 
@@ -23,7 +31,7 @@ def test_a_ratio_without_an_answer_is_nan():
 def test_a_drawn_mean_is_that_of_the_values_written_out(rows: list[tuple[int, int]]):
     values, index = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
     drawn = np.random.default_rng(len(rows)).integers(0, 3, (6, 5)).astype(float)
-    for times, found in zip(drawn, resampled_mean(drawn, values, index), strict=True):
+    for times, found in zip(drawn, resampled_mean(values, index, 5)(drawn), strict=True):
         written_out = np.repeat(values, times[index].astype(int))
         if len(written_out):
             assert found == pytest.approx(written_out.mean())
@@ -31,20 +39,28 @@ def test_a_drawn_mean_is_that_of_the_values_written_out(rows: list[tuple[int, in
             assert math.isnan(found)
 
 
-def test_every_draw_draws_as_many_groups_as_there_are():
+def test_every_draw_draws_as_many_groups_as_there_are(monkeypatch: pytest.MonkeyPatch):
     seen: list[np.ndarray] = []
+    prepared: list[int] = []
 
-    def keep(drawn: np.ndarray, values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def keep(drawn: np.ndarray) -> np.ndarray:
         seen.append(drawn)
         return drawn[:, 0]
 
-    once = Statistic(keep, (np.zeros(7),), np.arange(7), resamples=500)
+    def prepare(values: np.ndarray, index: np.ndarray, groups: int) -> Resampled:
+        prepared.append(groups)
+        return keep
+
+    monkeypatch.setattr(resampling, "CHUNK_CELLS", 7 * 60)
+    once = Statistic(prepare, (np.zeros(7),), np.arange(7), resamples=500)
     found = estimates({"first": once}, 7)["first"]
     draws = np.concatenate(seen[:-1])
     assert draws.shape == (500, 7)
     assert (draws.sum(axis=1) == 7).all()
     assert draws.mean(axis=0) == pytest.approx(np.ones(7), abs=0.2)  # sd of a mean 0.04
     assert seen[-1].tolist() == [[1.0] * 7]  # the estimate itself: every group once
+    assert len(seen) == 10  # 9 chunks of at most 60
+    assert prepared == [7]  # once, whatever the number of chunks
     assert found.value == 1
     assert (found.resampled == draws[:, 0]).all()
 

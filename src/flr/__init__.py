@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flr.evaluation.evaluate import benchmark
+    from flr.evaluation.functions import benchmark
     from flr.loading import load, score
     from flr.scoring import Score, Scorer
     from flr.types import Conversation, Message
 
 _ROOMS = {
-    "benchmark": "flr.evaluation.evaluate",
+    "benchmark": "flr.evaluation.functions",
     "load": "flr.loading",
     "score": "flr.loading",
     "Score": "flr.scoring",

@@ -14,21 +14,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, final
 
-from flr import io, runs
+from flr import bench_record, io, runs
 from flr.datasets import loading as datasets
 from flr.datasets.base import Dataset
 from flr.errors import OptionError, OutputError
 from flr.evaluation.arms import Arms, parse
-from flr.evaluation.comparing import Outcome, Plan, fill, make_outcome, make_plan, work
-from flr.evaluation.evaluate import evaluate
+from flr.evaluation.comparing import Outcome, Plan, Spent, fill, make_outcome, make_plan
 from flr.evaluation.robustness import attacked
 from flr.files import write_text
 from flr.filling import Progress
-from flr.loading import ModelOptions, check_positive
-from flr.report import bench_html, bench_markdown
+from flr.options import ModelOptions, check_positive, check_workers
+from flr.report.bench.html import page
+from flr.report.bench.markdown import markdown
 from flr.runs import Store
+from flr.workers import divided
 
-FILES = ("results.json", "results.md", "items.jsonl", "report.html")
+RESULTS = "results.json"
+FILES = ("results.md", "items.jsonl", "report.html")
 
 PARTIAL = (
     "suite paper, partial: those of the paper's sets that are known by name, with PKU-SafeRLHF in "
@@ -48,7 +50,7 @@ class BenchOptions(ModelOptions):
     data_dir: Path | None = None
     """Folder with the sets' files [default: the Hugging Face hub]."""
     split: str | None = None
-    """Split of a Hugging Face dataset without a loader of its own."""
+    """Split of sets that are read from the Hugging Face hub [default: their usual or only one]."""
     limit: int | None = None
     """A random sample of N prompts of each set."""
     seed: int = 0
@@ -60,7 +62,7 @@ class BenchOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("workers", self.workers)
+        check_workers(self.workers, self.device_map)
         check_positive("limit", self.limit)
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed}; 0 or more was expected")
@@ -101,36 +103,13 @@ def _load(name: str, options: BenchOptions, *, robustness: bool) -> Dataset:
     return attacked(dataset, options.seed) if robustness else dataset
 
 
-def _rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """The rows of items.jsonl for one set."""
-    dataset = outcome.dataset
-    for at, item in enumerate(dataset.items):
-        yield {
-            "set": dataset.name,
-            "kind": dataset.kind,
-            "item": item.id,
-            "group": item.group,
-            "subset": item.subset,
-            "labels": list(item.labels),
-            "systems": list(item.systems),
-            "prompt": [message.as_dict() for message in item.conversations[0].prompt],
-            "responses": [one.response for one in item.conversations],
-            "rewards": {name: one.values[at].tolist() for name, one in outcome.columns.items()},
-            "by_category": {
-                name: {part: of[at].tolist() for part, of in one.categories.items()}
-                for name, one in outcome.columns.items()
-                if one.categories
-            },
-        }
-
-
 def _run_key(plans: Sequence[Plan], arms: Arms, options: BenchOptions, notes: Sequence[str]) -> str:
     return runs.key_of(
         {
             "sets": [
                 [plan.dataset.name, plan.dataset.kind, asdict(plan.dataset)] for plan in plans
             ],
-            "rewards": [arm.name for arm in arms.arms],
+            "rewards": [[arm.name, arm.definition] for arm in arms.arms],
             "passes": {name: one.fingerprint for name, one in arms.passes.items()},
             "seed": options.seed,
             "notes": notes,
@@ -150,7 +129,7 @@ def _folder(output: Path) -> None:
 
 def _earlier(output: Path, run_key: str, *, force: bool) -> dict[str, Any] | None:
     """The results of this very run, where it is finished; raises where another's lie there."""
-    path = output / "results.json"
+    path = output / RESULTS
     if not path.exists():
         return None
     try:
@@ -163,7 +142,15 @@ def _earlier(output: Path, run_key: str, *, force: bool) -> dict[str, Any] | Non
             f"{output} holds other results; give another folder, or --force to replace them "
             "(what run.sqlite holds is not computed again)"
         )
-    return found if same and all((output / name).is_file() for name in FILES) else None
+    return found if found and same and _is_whole(output, found.get("written")) else None
+
+
+def _is_whole(output: Path, written: Any) -> bool:
+    """Whether the files that were written lie there as they were."""
+    return isinstance(written, dict) and all(
+        (output / name).is_file() and written.get(name) == runs.file_sha256(output / name)
+        for name in FILES
+    )
 
 
 def bench(
@@ -192,6 +179,7 @@ def bench(
         OutputError: the folder cannot be written, or holds other results.
         UserError: what the options name cannot be found or used, or a set with nothing to use.
     """
+    options = divided(options, options.workers)
     sets = [_load(name, options, robustness=robustness) for name in _names(names, options)]
     arms = parse(options.reward, options, seed=options.seed, workers=options.workers)
     plans = [make_plan(dataset, arms, options.seed) for dataset in sets]
@@ -205,25 +193,20 @@ def bench(
         return BenchReport(earlier, computed=0, finished_before=True)
     with Store(output / "run.sqlite") as store:
         computed = fill(store, plans, arms, progress)
-        outcomes = [make_outcome(store, one, arms.passes) for one in plans]
-        done = {name: work(store, plans, one, name) for name, one in arms.passes.items()}
+        spent = {name: Spent() for name in arms.passes}
+        outcomes = [make_outcome(store, one, arms.passes, spent) for one in plans]
     results = {
         "run": run_key,
         "flr": runs.versions()["flr"],
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": _plain(asdict(options)),
-        "made_with": {"versions": runs.versions(), "passes": done},
-        "rewards": [arm.name for arm in arms.arms],
-        "reference": arms.reference,
+        "options": bench_record.plain(asdict(options)),
+        "made_with": {"versions": runs.versions(), "passes": bench_record.passes(arms, spent)},
         "notes": notes,
-        "sets": {
-            one.dataset.name: _set(one, made, arms.reference, options.seed)
-            for one, made in zip(plans, outcomes, strict=True)
-        },
+        **_results(plans, outcomes, arms, options, robustness=robustness),
     }
-    _write(output, results, [row for made in outcomes for row in _rows(made)])
-    return BenchReport(results, computed)
+    rows = [row for made in outcomes for row in bench_record.rows(made)]
+    return BenchReport(_written(output, results, rows), computed)
 
 
 def _refusals(plans: Sequence[Plan]) -> Iterator[str]:
@@ -232,23 +215,40 @@ def _refusals(plans: Sequence[Plan]) -> Iterator[str]:
             yield f"{plan.dataset.name}: {name} is left out: {reason}"
 
 
-def _set(plan: Plan, outcome: Outcome, reference: str | None, seed: int) -> dict[str, Any]:
-    """The figures of one set."""
-    found = evaluate(outcome.dataset, outcome.columns, reference=reference, seed=seed)
+def _results(
+    plans: Sequence[Plan],
+    outcomes: Sequence[Outcome],
+    arms: Arms,
+    options: BenchOptions,
+    *,
+    robustness: bool,
+) -> dict[str, Any]:
+    """The figures of every set, and which rewards they are of."""
+    reference = arms.reference
     return {
-        **found,
-        "skipped": [list(one) for one in outcome.skipped.items()],
-        "not_computed": dict(plan.not_computed),
+        "rewards": [arm.name for arm in arms.arms],
+        "reference": reference,
+        "sets": {
+            one.dataset.name: bench_record.figures(
+                one, made, reference, robustness=robustness, seed=options.seed
+            )
+            for one, made in zip(plans, outcomes, strict=True)
+        },
     }
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(one) if isinstance(one, Path) else one for name, one in options.items()}
+def _written(
+    output: Path, results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Writes all result files and returns the results with the hash of each.
 
-
-def _write(output: Path, results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes all result files, the one that says that the run is done last."""
+    results.json, which says that the run is done, goes first and comes last: a kill in between
+    leaves no results beside files that are not theirs.
+    """
+    (output / RESULTS).unlink(missing_ok=True)
     io.write(output / "items.jsonl", rows)
-    write_text(output / "results.md", bench_markdown.markdown(results))
-    write_text(output / "report.html", bench_html.page(results, rows))
-    write_text(output / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
+    write_text(output / "results.md", markdown(results))
+    write_text(output / "report.html", page(results, rows))
+    whole = {**results, "written": {name: runs.file_sha256(output / name) for name in FILES}}
+    write_text(output / RESULTS, json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    return whole

@@ -72,16 +72,6 @@ class OfficialRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedOfficial:
-    """The published code's rows of one conversation; the fields are those of `Rendered`."""
-
-    conversation: Conversation
-    rows: tuple[OfficialRow, ...]
-    split: bool
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Open:
     """A chat whose last message has its text left open."""
 
@@ -391,24 +381,23 @@ class Renderer:
         """
         return self._fitted(conversation, self._response_rows)
 
-    def official(self, conversation: Conversation, texts: Sequence[str]) -> RenderedOfficial:
+    def official(self, rendered: Rendered, texts: Sequence[str]) -> tuple[OfficialRow, ...]:
         """The rows of the published code's quantity, which is not a likelihood.
 
         With the row of a conversation and its follow-up, and b the number of ids that the tokenizer
         gives for the follow-up alone (its default special tokens included), that code reads the
         raw logits b places before the row's end and takes the mean of those of the b ids.
 
-        Source: github.com/e0397123/FLR, run_llama3.py, get_outputs_withprobs.
+        Args:
+            rendered: from `followups`, with the same texts.
+            texts: the follow-ups.
 
-        Raises:
-            RenderError: as `followups` does.
+        Source: github.com/e0397123/FLR, run_llama3.py, get_outputs_withprobs.
         """
-        rendered = self.followups(conversation, texts)
         bags = [
             tuple(ids) for ids in self.template.tokenizer(list(texts), verbose=False)["input_ids"]
         ]
-        rows = tuple(
+        return tuple(
             OfficialRow(row.tokens[: max(len(row.tokens) - len(bag), 0) + 1], bag)
             for row, bag in zip(rendered.rows, bags, strict=True)
         )
-        return RenderedOfficial(rendered.conversation, rows, rendered.split, rendered.dropped)

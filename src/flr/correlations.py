@@ -1,16 +1,20 @@
-"""Correlations: Pearson, partial Pearson, Spearman, Kendall's tau-b; each of values, and resampled.
+"""Correlations of resampled values: Pearson, partial Pearson, Spearman, Kendall's tau-b.
 
 Functions of arrays, float64. What has no answer (a correlation with a constant) is NaN without a
-warning; what is not a finite number is an error in the plain functions. The resampled forms take
-how often each group of values was drawn, as `resampling` does, and trust their values.
+warning. The resampled forms are functions for `resampling.Statistic` and trust their values: what
+holds for every draw they compute once. Spearman's correlation has a plain form too, in which what
+is not a finite number is an error.
 """
+
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import kendalltau, rankdata
 
 from flr.errors import UserError
-from flr.resampling import group_totals, ratio
+from flr.resampling import Resampled, group_totals, ratio
 
 CONSTANT_RANGE = 1e-12
 """Values whose range is below this part of their size are one value with rounding noise."""
@@ -41,21 +45,26 @@ def scaled(values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
     return centred / np.abs(centred).max()
 
 
-def _covariances(
-    drawn: Float[np.ndarray, "resample group"],
+def _totals(
     variables: tuple[Float[np.ndarray, " value"], ...],
     index: Int[np.ndarray, " value"],
-) -> Float[np.ndarray, "variable variable resample"]:
-    """Covariances of the drawn values, in closed form from sums over groups.
+    groups: int,
+) -> Float[np.ndarray, "group total"]:
+    """What covariances need of each group: its size, and sums of its values and their products."""
+    values = np.stack([scaled(variable) for variable in variables])
+    products = (values[:, None] * values).reshape(len(values) ** 2, -1)
+    return group_totals(np.concatenate([np.ones((1, len(index))), values, products]), index, groups)
+
+
+def _covariances(
+    drawn: Float[np.ndarray, "resample group"], totals: Float[np.ndarray, "group total"], count: int
+) -> Float[np.ndarray, "{count} {count} resample"]:
+    """Covariances of the drawn values of so many variables, in closed form.
 
     Those of a variable that is constant in a resample are 0; all are NaN where none was drawn.
     """
-    count = len(variables)
-    values = np.stack([scaled(variable) for variable in variables])
-    products = (values[:, None] * values).reshape(count * count, -1)
-    columns = np.concatenate([np.ones((1, len(index))), values, products])
-    totals = (drawn @ group_totals(columns, index, drawn.shape[1])).T
-    moments = np.stack([ratio(total, totals[0]) for total in totals[1:]])
+    sums = (drawn @ totals).T
+    moments = np.stack([ratio(one, sums[0]) for one in sums[1:]])
     means, squares = moments[:count], moments[count:].reshape(count, count, -1)
     covariances = squares - means[:, None] * means
     own = np.arange(count)
@@ -72,52 +81,69 @@ def _correlation(
     return np.clip(ratio(covariance, deviations), -1.0, 1.0)
 
 
+def _drawn_pearson(
+    drawn: Float[np.ndarray, "resample group"], totals: Float[np.ndarray, "group total"]
+) -> Float[np.ndarray, " resample"]:
+    c = _covariances(drawn, totals, 2)
+    return _correlation(c[0, 1], c[0, 0], c[1, 1])
+
+
 def resampled_pearson(
-    drawn: Float[np.ndarray, "resample group"],
     first: Float[np.ndarray, " value"],
     second: Float[np.ndarray, " value"],
     index: Int[np.ndarray, " value"],
-) -> Float[np.ndarray, " resample"]:
+    groups: int,
+) -> Resampled:
     """Pearson's correlation of the drawn values; NaN where one of the two is constant.
 
     Args:
-        drawn: how often each group was drawn.
         first: any unit.
         second: any unit.
         index: group of each value, from 0.
+        groups: how many groups there are.
     """
-    covariances = _covariances(drawn, (first, second), index)
-    return _correlation(covariances[0, 1], covariances[0, 0], covariances[1, 1])
+    return partial(_drawn_pearson, totals=_totals((first, second), index, groups))
+
+
+def _drawn_partial(
+    drawn: Float[np.ndarray, "resample group"], totals: Float[np.ndarray, "group total"]
+) -> Float[np.ndarray, " resample"]:
+    c, own = _covariances(drawn, totals, 3), np.arange(2)
+    slopes = np.nan_to_num(ratio(c[:2, 2], np.broadcast_to(c[2, 2], c[:2, 2].shape)))
+    left = c[:2, :2] - slopes[:, None] * c[:2, 2]
+    variances = np.where(left[own, own] <= CONSTANT_VARIANCE * c[own, own], 0.0, left[own, own])
+    return _correlation(left[0, 1], variances[0], variances[1])
 
 
 def resampled_partial(
-    drawn: Float[np.ndarray, "resample group"],
     first: Float[np.ndarray, " value"],
     second: Float[np.ndarray, " value"],
     given: Float[np.ndarray, " value"],
     index: Int[np.ndarray, " value"],
-) -> Float[np.ndarray, " resample"]:
+    groups: int,
+) -> Resampled:
     """Pearson's correlation of what a straight line in `given` leaves of `first` and `second`.
 
     Where `given` is constant it explains nothing, and this is Pearson's correlation; NaN where it
     explains all of one of the two.
 
     Args:
-        drawn: how often each group was drawn.
         first: any unit.
         second: any unit.
         given: what is held fixed, any unit.
         index: group of each value, from 0.
+        groups: how many groups there are.
 
     Source:
         Anderson, An Introduction to Multivariate Statistical Analysis, 2003, section 4.3.
     """
-    c = _covariances(drawn, (first, second, given), index)
-    slopes = np.nan_to_num(ratio(c[:2, 2], np.broadcast_to(c[2, 2], c[:2, 2].shape)))
-    left = c[:2, :2] - slopes[:, None] * c[:2, 2]
-    own = np.arange(2)
-    variances = np.where(left[own, own] <= CONSTANT_VARIANCE * c[own, own], 0.0, left[own, own])
-    return _correlation(left[0, 1], variances[0], variances[1])
+    return partial(_drawn_partial, totals=_totals((first, second, given), index, groups))
+
+
+def _row_dots(
+    first: Float[np.ndarray, "row value"], second: Float[np.ndarray, "row value"]
+) -> Float[np.ndarray, " row"]:
+    return np.einsum("ij,ij->i", first, second)  # no array in between, and no threads
 
 
 def _rows_correlation(
@@ -130,45 +156,68 @@ def _rows_correlation(
     NaN for a row with a NaN, and where one side is constant: sums of ranks are exact.
     """
     total = weights.sum(axis=1)
-    first = first - ratio((weights * first).sum(axis=1), total)[:, None]
-    second = second - ratio((weights * second).sum(axis=1), total)[:, None]
+    first = first - ratio(_row_dots(weights, first), total)[:, None]
+    second = second - ratio(_row_dots(weights, second), total)[:, None]
     of_first, of_second = weights * first, weights * second
     return _correlation(
-        (of_first * second).sum(axis=1),
-        (of_first * first).sum(axis=1),
-        (of_second * second).sum(axis=1),
+        _row_dots(of_first, second), _row_dots(of_first, first), _row_dots(of_second, second)
     )
 
 
-def _drawn_ranks(
-    drawn: Float[np.ndarray, "resample value"], values: Float[np.ndarray, " value"]
-) -> Float[np.ndarray, "resample value"]:
-    """The rank of each value among all that were drawn, equal ones with their mean rank."""
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How values are ordered, which no draw changes.
+
+    Args:
+        level: place of each value among the distinct ones.
+        order: places of the values, in ascending order of the values.
+        starts: where each distinct value begins in `order`.
+    """
+
+    level: Int[np.ndarray, " value"]
+    order: Int[np.ndarray, " value"]
+    starts: Int[np.ndarray, " level"]
+
+
+def _order(values: Float[np.ndarray, " value"]) -> _Order:
     _, level = np.unique(values, return_inverse=True)
     order = np.argsort(level, kind="stable")
-    starts = np.flatnonzero(np.diff(level[order], prepend=-1))
-    counts = np.add.reduceat(drawn[:, order], starts, axis=1)  # of each distinct value
-    return (np.cumsum(counts, axis=1) - (counts - 1) / 2)[:, level]
+    return _Order(level, order, np.flatnonzero(np.diff(level[order], prepend=-1)))
+
+
+def _drawn_ranks(
+    times: Float[np.ndarray, "resample value"], of: _Order
+) -> Float[np.ndarray, "resample value"]:
+    """The rank of each value among all that were drawn, equal ones with their mean rank."""
+    counts = np.add.reduceat(times.take(of.order, axis=1), of.starts, axis=1)  # a distinct value
+    return (np.cumsum(counts, axis=1) - (counts - 1) / 2).take(of.level, axis=1)
+
+
+def _drawn_spearman(
+    drawn: Float[np.ndarray, "resample group"],
+    first: _Order,
+    second: _Order,
+    index: Int[np.ndarray, " value"],
+) -> Float[np.ndarray, " resample"]:
+    times = drawn.take(index, axis=1)
+    return _rows_correlation(_drawn_ranks(times, first), _drawn_ranks(times, second), times)
 
 
 def resampled_spearman(
-    drawn: Float[np.ndarray, "resample group"],
     first: Float[np.ndarray, " value"],
     second: Float[np.ndarray, " value"],
     index: Int[np.ndarray, " value"],
-) -> Float[np.ndarray, " resample"]:
+    _groups: int,
+) -> Resampled:
     """Spearman's correlation of the drawn values, ranked anew in each resample.
 
     Args:
-        drawn: how often each group was drawn.
         first: any unit.
         second: any unit.
         index: group of each value, from 0.
+        _groups: how many groups there are; not needed for ranks.
     """
-    if not len(index):
-        return np.full(len(drawn), np.nan)
-    times = drawn[:, index]
-    return _rows_correlation(_drawn_ranks(times, first), _drawn_ranks(times, second), times)
+    return partial(_drawn_spearman, first=_order(first), second=_order(second), index=index)
 
 
 def spearman_of_rows(
@@ -187,22 +236,35 @@ def _tau(first: Float[np.ndarray, " value"], second: Float[np.ndarray, " value"]
     return float(np.clip(tau, -1.0, 1.0))
 
 
-def resampled_kendall(
+def _drawn_kendall(
     drawn: Float[np.ndarray, "resample group"],
     first: Float[np.ndarray, " value"],
     second: Float[np.ndarray, " value"],
     index: Int[np.ndarray, " value"],
 ) -> Float[np.ndarray, " resample"]:
-    """Kendall's tau-b of the drawn values.
+    places = (np.repeat(np.arange(len(index)), row[index].astype(np.int64)) for row in drawn)
+    return np.array([_tau(first[place], second[place]) for place in places], np.float64)
+
+
+def resampled_kendall(
+    first: Float[np.ndarray, " value"],
+    second: Float[np.ndarray, " value"],
+    index: Int[np.ndarray, " value"],
+    _groups: int,
+) -> Resampled:
+    """Kendall's tau-b of the drawn values, which allows for ties.
 
     Args:
-        drawn: how often each group was drawn.
         first: any unit.
         second: any unit.
         index: group of each value, from 0.
+        _groups: how many groups there are; not needed for ranks.
+
+    Source:
+        Kendall, The treatment of ties in ranking problems, Biometrika 33, 1945.
     """
-    places = (np.repeat(np.arange(len(index)), row[index].astype(np.int64)) for row in drawn)
-    return np.array([_tau(first[place], second[place]) for place in places])
+    order = np.lexsort((first, second))  # what is in order is counted twice as fast
+    return partial(_drawn_kendall, first=first[order], second=second[order], index=index[order])
 
 
 def kendall_of_rows(
@@ -212,32 +274,11 @@ def kendall_of_rows(
     return np.array([_tau(row, values) for row in rows])
 
 
-def _checked(
-    first: Float[np.ndarray, " value"], second: Float[np.ndarray, " value"]
-) -> tuple[Float[np.ndarray, "1 value"], Int[np.ndarray, " value"]]:
-    """Every value drawn once, each a group of its own."""
-    assert first.shape == second.shape, "two values a row"
-    check_finite(first, "first values")
-    check_finite(second, "second values")
-    return np.ones((1, len(first))), np.arange(len(first))
-
-
-def pearson(first: Float[np.ndarray, " value"], second: Float[np.ndarray, " value"]) -> float:
-    """Pearson's correlation, in [-1, 1]; NaN for fewer than two values or where one is constant.
-
-    Raises:
-        UserError: a value that is not finite.
-
-    Example:
-        >>> round(pearson(np.array([1.0, 2.0, 3.0]), np.array([5.0, 7.0, 9.0])), 6)
-        1.0
-    """
-    once, index = _checked(first, second)
-    return float(resampled_pearson(once, first, second, index)[0])
-
-
 def spearman(first: Float[np.ndarray, " value"], second: Float[np.ndarray, " value"]) -> float:
-    """Spearman's rank correlation, equal values with their mean rank; NaN as in `pearson`.
+    """Spearman's rank correlation in [-1, 1], equal values with their mean rank.
+
+    Returns:
+        NaN for fewer than two values, or where one side is constant.
 
     Raises:
         UserError: a value that is not finite.
@@ -246,22 +287,8 @@ def spearman(first: Float[np.ndarray, " value"], second: Float[np.ndarray, " val
         >>> round(spearman(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0, 100.0])), 6)
         1.0
     """
-    once, index = _checked(first, second)
-    return float(resampled_spearman(once, first, second, index)[0])
-
-
-def kendall(first: Float[np.ndarray, " value"], second: Float[np.ndarray, " value"]) -> float:
-    """Kendall's tau-b, which allows for ties; NaN as in `pearson`.
-
-    Raises:
-        UserError: a value that is not finite.
-
-    Source:
-        Kendall, The treatment of ties in ranking problems, Biometrika 33, 1945.
-
-    Example:
-        >>> round(kendall(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 6)
-        0.333333
-    """
-    _checked(first, second)
-    return _tau(first, second)
+    assert first.shape == second.shape, "two values a row"
+    check_finite(first, "first values")
+    check_finite(second, "second values")
+    each_once = np.ones((1, len(first)))
+    return float(resampled_spearman(first, second, np.arange(len(first)), len(first))(each_once)[0])

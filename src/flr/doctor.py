@@ -30,7 +30,8 @@ from flr import devices, template_report
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.errors import OptionError, RenderError
-from flr.loading import ScorerOptions, make_scorer, prepare
+from flr.loading import make_scorer, prepare
+from flr.options import ScorerOptions
 from flr.scoring import Scorer
 from flr.template_report import TemplateReport
 from flr.types import Conversation, Message

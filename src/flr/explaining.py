@@ -14,8 +14,9 @@ from typing import Any
 
 from flr import io, runs
 from flr.errors import InputError, OptionError, Problem, UserError
-from flr.loading import ScorerOptions, make_scorer, prepare
-from flr.report.explain import Explained, Side, mean_side, read_side
+from flr.loading import make_scorer, prepare
+from flr.options import ScorerOptions
+from flr.report.explain.movements import Explained, Side, mean_side, read_side
 from flr.rewards import VARIANTS
 from flr.rows import Row
 from flr.score_record import SIDES

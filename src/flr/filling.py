@@ -23,9 +23,9 @@ def block_key(block: Block, fingerprint: Mapping[str, Any]) -> str:
     return key_of({**fingerprint, "conversations": [asdict(one) for one in block]})
 
 
-def missing(store: Store, blocks: Sequence[Block], fingerprint: Mapping[str, Any]) -> list[int]:
+def _missing(store: Store, keys: Sequence[str]) -> list[int]:
     """Indices of the blocks that the store lacks, one for blocks of the same conversations."""
-    first = {block_key(block, fingerprint): i for i, block in reversed(list(enumerate(blocks)))}
+    first = {key: i for i, key in reversed(list(enumerate(keys)))}
     return sorted(i for key, i in first.items() if key not in store)
 
 
@@ -48,13 +48,13 @@ def fill(
     Returns:
         How many blocks were measured.
     """
-    lacking = missing(store, blocks, fingerprint)
+    keys = [block_key(block, fingerprint) for block in blocks]
+    lacking = _missing(store, keys)
     total, left = sum(map(len, blocks)), sum(len(blocks[i]) for i in lacking)
     progress(total - left, total, 0)
     for at, finished in measure([blocks[i] for i in lacking]):
-        block = blocks[lacking[at]]
-        store.put(block_key(block, fingerprint), finished.as_plain())
-        left -= len(block)
+        store.put(keys[lacking[at]], finished.as_plain())
+        left -= len(blocks[lacking[at]])
         progress(total - left, total, finished.tally.tokens_run)
     return len(lacking)
 

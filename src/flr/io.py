@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flr.errors import InputError, OptionError, Problem
-from flr.reading import Item, failure, file_items, jsonl_items, reader_of
+from flr.reading import Numbered, failure, file_items, jsonl_items, reader_of, unreadable
 from flr.rows import Row, columns_of, not_a_row, parse_numbered
 from flr.writing import check_output as check_output
 from flr.writing import write as write
@@ -29,7 +29,7 @@ def _is_hub_id(source: str) -> bool:
 
 def _hub_items(
     source: str, split: str | None, limit: int | None, data_dir: str | None
-) -> Iterator[Item]:
+) -> Iterator[Numbered]:
     from flr import hub  # here alone: it takes seconds to import, and files do not need it
 
     return enumerate(hub.rows(source, split, limit, data_dir), 1)
@@ -39,12 +39,12 @@ def _exists(source: str) -> bool:
     try:
         return Path(source).exists()
     except OSError as error:  # a folder that may not be entered, a name that is too long
-        raise failure(source, f"cannot be read: {error.strerror}") from None
+        raise unreadable(source, error) from None
 
 
 def _source_items(
     source: str, split: str | None, limit: int | None, data_dir: str | None
-) -> Iterator[Item]:
+) -> Iterator[Numbered]:
     is_file = source == "-" or _exists(source)
     if not is_file and _is_hub_id(source):
         return _hub_items(source, split, limit, data_dir)
@@ -58,7 +58,7 @@ def _source_items(
 
 def _items(
     source: str, split: str | None, limit: int | None, data_dir: str | None = None
-) -> Iterator[Item]:
+) -> Iterator[Numbered]:
     if limit is not None and limit < 1:
         raise OptionError(f"--limit is {limit}; expected at least 1.")
     return islice(_source_items(source, split, limit, data_dir), limit)

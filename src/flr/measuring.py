@@ -184,12 +184,11 @@ class Measurer:
             made = self.renderer.followups(conversation, self.texts)
             dropped, split, kept = made.dropped, made.split, made.conversation
             followups = [_request(row) for row in made.rows] if self.wanted.followups else []
+            official = self.renderer.official(made, self.texts) if self.wanted.logits else ()
+            logits = [LogitRequest(row.tokens, row.bag) for row in official]
         if self.wanted.baselines:
             empty = self.renderer.followups(kept.with_response(""), self.texts)
             baselines = [_request(row) for row in empty.rows]
-        if self.wanted.logits:
-            official = self.renderer.official(conversation, self.texts)
-            logits = [LogitRequest(row.tokens, row.bag) for row in official.rows]
         if self.wanted.response:
             own = self.renderer.response(kept)
             dropped += own.dropped

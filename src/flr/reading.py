@@ -1,5 +1,7 @@
 """Files into values: JSONL, JSON, CSV and Parquet, told apart by their suffix.
 
+A `.json` file may also hold one value a line, as SHP's published files do; it is read as JSONL.
+
 What is read is kept as it came, column by column. JSON is taken as Python's `json` takes it: NaN
 and Infinity are numbers, of duplicate keys the last one counts, a byte order mark is skipped.
 """
@@ -19,7 +21,7 @@ import pyarrow.parquet as pq
 from flr.errors import InputError, Problem
 from flr.messages import kind_of
 
-Item = tuple[int, Any]
+Numbered = tuple[int, Any]
 """Number of a row and its value, a `Problem` where it could not be read."""
 
 KNOWN_INPUTS = ".jsonl, .json, .csv (each also with .gz after it) or .parquet"
@@ -29,6 +31,12 @@ LARGEST_CELL = 2**31 - 1
 def failure(source: str, message: str, hint: str = "") -> InputError:
     """The error for a whole source."""
     return InputError(source, [Problem(None, "", message)], hint)
+
+
+def unreadable(source: str, error: Exception) -> InputError:
+    """The error for a file or folder that cannot be opened or unpacked."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return failure(source, f"cannot be read: {reason}")
 
 
 def _open(source: str) -> io.BufferedIOBase:
@@ -61,7 +69,7 @@ def _line_value(number: int, line: bytes) -> Any:
         return Problem(number, "", _fault(error))
 
 
-def jsonl_items(lines: Iterable[bytes]) -> Iterator[Item]:
+def jsonl_items(lines: Iterable[bytes]) -> Iterator[Numbered]:
     """One item a line that is not blank, numbered by line."""
     for number, line in enumerate(lines, 1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -69,7 +77,7 @@ def jsonl_items(lines: Iterable[bytes]) -> Iterator[Item]:
             yield number, _line_value(number, line)
 
 
-def _jsonl(source: str) -> Iterator[Item]:
+def _jsonl(source: str) -> Iterator[Numbered]:
     with _open(source) as handle:
         yield from jsonl_items(handle)
 
@@ -83,17 +91,26 @@ def _whole_text(source: str) -> str:
         raise failure(source, _fault(error), "Save the file as UTF-8.") from None
 
 
-def _json(source: str) -> Iterator[Item]:
+def _begins_with_a_line(text: str, error: Exception) -> bool:
+    """Whether the first JSON value of a text is one line of it, with more after it."""
+    if not isinstance(error, json.JSONDecodeError) or error.msg != "Extra data":
+        return False
+    return "\n" not in text[: error.pos].strip()
+
+
+def _json(source: str) -> Iterator[Numbered]:
+    """One item an element of the list; one a line, where the file is JSONL by another name."""
     text = _whole_text(source)
     try:
         rows = json.loads(text) if text.strip() else []
     except (ValueError, RecursionError) as error:
-        hint = "If it has one JSON value a line, name it .jsonl." if "Extra" in str(error) else ""
-        raise failure(source, _fault(error), hint) from None
+        if _begins_with_a_line(text, error):
+            return _jsonl(source)
+        raise failure(source, _fault(error)) from None
     if not isinstance(rows, list):
         message = f"expected a list of rows, got {kind_of(rows)}"
         raise failure(source, message, 'Write it as [{"prompt": ..., "response": ...}, ...].')
-    yield from enumerate(rows, 1)
+    return enumerate(rows, 1)
 
 
 def _record(number: int, header: list[str], cells: list[str]) -> dict[str, str] | Problem:
@@ -110,7 +127,7 @@ def _check_names(names: Sequence[str], source: str) -> None:
         raise failure(source, f"several columns have one name: {listed}", "Rename all but one.")
 
 
-def _csv(source: str) -> Iterator[Item]:
+def _csv(source: str) -> Iterator[Numbered]:
     """One item a record after the header, numbered by record."""
     csv.field_size_limit(LARGEST_CELL)  # for the whole process; responses are longer than 128 KiB
     # Strict: else a quotation mark left open would swallow all rows after it.
@@ -125,7 +142,7 @@ def _csv(source: str) -> Iterator[Item]:
         raise failure(source, f"is not valid CSV: {error} (line {reader.line_num})") from None
 
 
-def _parquet(source: str) -> Iterator[Item]:
+def _parquet(source: str) -> Iterator[Numbered]:
     try:
         with pq.ParquetFile(source) as file:
             _check_names(file.schema_arrow.names, source)
@@ -138,7 +155,7 @@ def _parquet(source: str) -> Iterator[Item]:
         raise failure(source, f"cannot be read as Parquet: {reason}") from None
 
 
-READERS: dict[str, Callable[[str], Iterator[Item]]] = {
+READERS: dict[str, Callable[[str], Iterator[Numbered]]] = {
     ".jsonl": _jsonl,
     ".jsonl.gz": _jsonl,
     ".json": _json,
@@ -149,13 +166,13 @@ READERS: dict[str, Callable[[str], Iterator[Item]]] = {
 }
 
 
-def reader_of(source: str) -> Callable[[str], Iterator[Item]] | None:
+def reader_of(source: str) -> Callable[[str], Iterator[Numbered]] | None:
     """What reads a file of this suffix; None where it has no known one."""
     endings = (ending for ending in READERS if source.lower().endswith(ending))
     return next((READERS[ending] for ending in endings), None)
 
 
-def file_items(source: str) -> Iterator[Item]:
+def file_items(source: str) -> Iterator[Numbered]:
     """The rows of one file."""
     if Path(source).is_dir():
         raise failure(source, "is a folder", "Name one file in it.")
@@ -165,5 +182,4 @@ def file_items(source: str) -> Iterator[Item]:
     try:
         yield from read_items(source)
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise failure(source, f"cannot be read: {reason}") from None
+        raise unreadable(source, error) from None

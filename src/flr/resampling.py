@@ -1,19 +1,24 @@
 """The bootstrap over groups: how far a figure would move, had other prompts been drawn.
 
 Whole groups are drawn with replacement, so values that belong together stay together. A figure is
-a function of how often each group was drawn; the point estimate is that of every group once. The
-draws depend on the number of groups and the seed alone: all figures of a data set see the same
-ones, so the interval of a difference is that of paired rewards.
+a function of how often each group was drawn; the point estimate is that of every group once. What
+does not depend on the draw (sums over groups, orders) is computed once a figure. The draws depend
+on the number of groups and the seed alone: all figures of a data set see the same ones, so the
+interval of a difference is that of paired rewards.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 Name = TypeVar("Name", bound=Hashable)
+
+Resampled = Callable[[Float[np.ndarray, "resample group"]], Float[np.ndarray, " resample"]]
+"""The figure of each resample, given how often each group was drawn; NaN where it has no answer."""
 
 CHUNK_CELLS = 1_000_000
 """Cells of the arrays that a bootstrap makes at once (8 MB each), or one resample if larger."""
@@ -37,25 +42,30 @@ def group_totals(
     return np.stack(totals, axis=1).astype(np.float64)  # those of no values are integers
 
 
-def resampled_mean(
-    drawn: Float[np.ndarray, "resample group"],
-    values: Float[np.ndarray, " value"],
-    index: Int[np.ndarray, " value"],
+def _drawn_mean(
+    drawn: Float[np.ndarray, "resample group"], totals: Float[np.ndarray, "group 2"]
 ) -> Float[np.ndarray, " resample"]:
+    sums = drawn @ totals
+    return ratio(sums[:, 0], sums[:, 1])
+
+
+def resampled_mean(
+    values: Float[np.ndarray, " value"], index: Int[np.ndarray, " value"], groups: int
+) -> Resampled:
     """The mean of the drawn values; NaN where none was drawn.
 
     Args:
-        drawn: how often each group was drawn.
         values: any unit.
         index: group of each value, from 0.
+        groups: how many groups there are.
 
     Example:
-        >>> once_and_twice = np.array([[1.0, 1.0], [0.0, 2.0]])
-        >>> resampled_mean(once_and_twice, np.array([0.0, 3.0, 6.0]), np.array([0, 0, 1]))
+        >>> mean_of = resampled_mean(np.array([0.0, 3.0, 6.0]), np.array([0, 0, 1]), groups=2)
+        >>> mean_of(np.array([[1.0, 1.0], [0.0, 2.0]]))  # every group once; the second one twice
         array([3., 6.])
     """
-    totals = drawn @ group_totals(np.stack([values, np.ones_like(values)]), index, drawn.shape[1])
-    return ratio(totals[:, 0], totals[:, 1])
+    totals = group_totals(np.stack([values, np.ones_like(values)]), index, groups)
+    return partial(_drawn_mean, totals=totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +73,14 @@ class Statistic:
     """A figure that can be computed for any draw of groups.
 
     Args:
-        function: called with how often each group was drawn, `values` and `index`; returns the
-            figure of each resample, NaN where it has no answer.
+        function: called once, with `values`, `index` and the number of groups.
         values: what the figure rests on, arrays of one length.
         index: group of each value, from 0.
         resamples: how many to draw.
         count: how many things the figure is about; None where that is the number of values.
     """
 
-    function: Callable[..., Float[np.ndarray, " _"]]
+    function: Callable[..., Resampled]
     values: tuple[np.ndarray, ...]
     index: Int[np.ndarray, " value"]
     resamples: int = FOR_MEANS
@@ -82,9 +91,9 @@ class Statistic:
         values = tuple(value[kept] for value in self.values)
         return Statistic(self.function, values, self.index[kept], self.resamples)
 
-    def of(self, drawn: Float[np.ndarray, "resample group"]) -> Float[np.ndarray, " resample"]:
-        """The figure of each resample, given how often each group was drawn."""
-        return self.function(drawn, *self.values, self.index)
+    def prepared(self, groups: int) -> Resampled:
+        """What gives the figure of any resample of so many groups."""
+        return self.function(*self.values, self.index, groups)
 
 
 def mean(values: Float[np.ndarray, " value"], index: Int[np.ndarray, " value"]) -> Statistic:
@@ -168,19 +177,22 @@ def estimates(
         (0.25, (0.0, 1.0), 4)
     """
     found = {key: np.full(one.resamples, np.nan) for key, one in statistics.items()}
-    several = {key: one for key, one in statistics.items() if len(np.unique(one.index)) > 1}
-    most = max((one.resamples for one in several.values()), default=0)
-    cells = max([groups, *(len(one.index) for one in several.values())])
+    prepared = {key: one.prepared(groups) for key, one in statistics.items()}
+    several = [key for key, one in statistics.items() if len(np.unique(one.index)) > 1]
+    most = max((statistics[key].resamples for key in several), default=0)
+    cells = max([groups, *(len(statistics[key].index) for key in several)])
     rows = max(1, CHUNK_CELLS // max(1, cells))
     for chunk, drawn in enumerate(_draws(groups, most, seed, rows)):
-        for key, statistic in several.items():
+        for key in several:
             left = found[key][chunk * rows : (chunk + 1) * rows]
             if len(left):
-                left[:] = statistic.of(drawn[: len(left)])
+                left[:] = prepared[key](drawn[: len(left)])
     once = np.ones((1, groups))
     return {
         key: Estimate(
-            float(one.of(once)[0]), found[key], len(one.index) if one.count is None else one.count
+            float(prepared[key](once)[0]),
+            found[key],
+            len(one.index) if one.count is None else one.count,
         )
         for key, one in statistics.items()
     }

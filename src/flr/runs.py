@@ -131,6 +131,10 @@ class Store:
 
         A payload that does not match its own hash counts as not finished.
         """
+        payload = self._payload(key)
+        return None if payload is None else json.loads(payload)
+
+    def _payload(self, key: str) -> str | None:
         try:
             found = self._db.execute(
                 "SELECT payload, sha256 FROM block WHERE key = ?", (key,)
@@ -139,10 +143,10 @@ class Store:
             raise self._worded(error) from error
         if found is None or hashlib.sha256(found[0].encode()).hexdigest() != found[1]:
             return None
-        return json.loads(found[0])
+        return found[0]
 
     def __contains__(self, key: str) -> bool:
-        return self.get(key) is not None
+        return self._payload(key) is not None
 
     def __getitem__(self, key: str) -> Any:
         found = self.get(key)

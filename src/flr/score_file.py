@@ -7,23 +7,24 @@ not rewards: other weights, or another variant made of the same log-likelihoods,
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 from flr import followups, io, runs
-from flr.errors import InputError, OptionError, OutputError, Problem, RenderError
+from flr.errors import InputError, OutputError, Problem, RenderError
 from flr.filling import Progress, fill, finished
-from flr.loading import THREADS, Parts, ScorerOptions, check_positive, prepare
+from flr.loading import Parts, prepare
 from flr.measuring import Measured
+from flr.options import ScorerOptions, check_workers
 from flr.rows import Row
 from flr.runs import BLOCK_ROWS, Store
 from flr.score_record import SIDES, Totals, how, place, what
 from flr.scoring import Score, merged_weights, value
 from flr.types import Conversation
-from flr.workers import default_workers, measure_blocks
+from flr.workers import divided, measure_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,7 @@ class ScoreOptions(ScorerOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("workers", self.workers)
-        if self.device_map and (self.workers or 1) > 1:
-            raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")
+        check_workers(self.workers, self.device_map)
 
 
 @final
@@ -87,8 +86,7 @@ def score_file(
     io.check_output(output, [row.columns for row in rows])
     _check_place(source, output)
     _check_columns(source, rows, options)
-    workers = options.workers or default_workers(options)
-    options = replace(options, threads=options.threads or max(1, THREADS // workers))
+    options = divided(options, options.workers)
     parts = prepare(options)
     run_key = _run_key(rows, output, options, parts)
     if runs.is_done(output, run_key):

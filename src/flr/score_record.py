@@ -8,8 +8,9 @@ import numpy as np
 
 from flr import followups
 from flr.engines.base import Tally
-from flr.loading import Parts, ScorerOptions
+from flr.loading import Parts
 from flr.measuring import Measured, Skipped
+from flr.options import ScorerOptions
 from flr.rows import Row
 from flr.scoring import Score, merged_weights
 from flr.stats import pairwise_accuracy, summarize

@@ -15,13 +15,13 @@ from flr.resampling import FOR_MEANS, Statistic, estimates, resampled_mean
 
 
 def pairwise_points(
-    margins: Float[np.ndarray, " pair"], tie: float = 0.5
+    margins: Float[np.ndarray, " pair"], tie: float | Float[np.ndarray, " pair"] = 0.5
 ) -> Float[np.ndarray, " pair"]:
     """1 for each pair in the right order, 0 in the wrong one, `tie` for a margin of exactly 0.
 
     Args:
         margins: reward of the better response minus reward of the worse, any unit.
-        tie: points of a tie; 0 is the strict figure, in which a tie is wrong.
+        tie: points of a tie, or of one in each pair; 0 is the strict figure: a tie is wrong.
 
     Raises:
         UserError: a margin that is not finite.

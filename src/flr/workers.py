@@ -14,14 +14,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import wait as wait_for
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 
 from flr.engines.base import Tally
 from flr.errors import FlrError, UserError
-from flr.loading import ModelOptions, Parts, make_measurer
+from flr.loading import THREADS, Parts, make_measurer
 from flr.measuring import Measured, Measurer, Skipped, Values
+from flr.options import ModelOptions
 from flr.types import Conversation
 
 
@@ -102,6 +103,15 @@ def default_workers(options: ModelOptions) -> int:
     """One process a GPU, unless the options bind the model to a device; one on CPU."""
     bound = options.device or options.device_map
     return 1 if bound else max(1, torch.cuda.device_count())
+
+
+Some = TypeVar("Some", bound=ModelOptions)
+
+
+def divided(options: Some, workers: int | None) -> Some:
+    """The options with the cores divided among the workers, unless they say a number of threads."""
+    each = max(1, THREADS // (workers or default_workers(options)))
+    return replace(options, threads=options.threads or each)
 
 
 def measure(measurer: Measurer, block: Sequence[Conversation]) -> Finished:

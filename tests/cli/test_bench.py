@@ -73,8 +73,11 @@ def test_list_shows_every_set_and_what_lies_here(
     shown = capsys.readouterr().out
     assert all(name in shown for name in SPECS)
     assert "Anthropic/hh-rlhf" in shown
+    assert shown.splitlines()[-1].startswith("--data-dir FOLDER marks the sets that lie below it")
     assert run(["bench", "list", "--data-dir", str(data)]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "hh-helpful-base" in line]
+    shown = capsys.readouterr().out
+    assert "--data-dir" not in shown
+    (line,) = [line for line in shown.splitlines() if "hh-helpful-base" in line]
     assert line.rstrip().endswith("1 file here")
 
 

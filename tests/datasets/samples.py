@@ -69,7 +69,7 @@ ALPACAFARM = [
     {"instruction": "Add.", "input": "1, 2", "output_1": "3", "output_2": "4", "preference": 1},
     {"instruction": "Sing.", "input": "", "output_1": "La", "output_2": "Lo", "preference": 2},
     {"instruction": "Sing.", "input": "", "output_1": "La", "output_2": "La", "preference": 2},
-    {"instruction": "Sing.", "input": "", "output_1": "Li", "output_2": "La", "preference": 0},
+    {"instruction": "Sing.", "input": "", "output_1": "Li", "output_2": "La", "preference": None},
 ]
 SAFE_RLHF = [
     {

@@ -73,16 +73,24 @@ def test_sets_that_are_not_on_the_hub_say_what_to_get(name):
 def test_unknown_names(tmp_path):
     with pytest.raises(UserError, match=r"unknown data set 'lmbar'. Did you mean 'llmbar'\?"):
         load("lmbar")
-    for name in ("owner/name", "none.jsonl", "rewardbench2"):  # not from the hub with a folder
-        with pytest.raises(UserError, match="unknown data set"):
-            load(name, tmp_path)
+    with pytest.raises(UserError, match="unknown data set 'rewardbench2'"):
+        load("rewardbench2", tmp_path)
     for name in ("x" * 5000, "-", "", "a\0b"):
         with pytest.raises(UserError):
             load(name)
-    with pytest.raises(InputError, match="no such file"):
-        load("none.jsonl")
+    for folder in (None, tmp_path):
+        with pytest.raises(InputError, match="no such file"):
+            load("none.jsonl", folder)
     with pytest.raises(InputError, match="is a folder"):
         load(f"{tmp_path}/")
+
+
+@pytest.mark.parametrize("name", ["owner/name", "owner/name:config", "a/folder/"])
+def test_the_hub_is_not_asked_where_there_is_a_data_folder(monkeypatch, tmp_path, name):
+    hub = Hub(monkeypatch, REWARDBENCH)
+    with pytest.raises(UserError, match=f"^{name} is no file.*; leave out --data-dir to read it"):
+        load(name, tmp_path)
+    assert hub.asked == []
 
 
 def test_a_split_is_for_the_hub(tmp_path):

@@ -1,6 +1,9 @@
 """Where files of a set are looked for, and what is refused as given twice."""
 
+import errno
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -94,10 +97,55 @@ def test_nothing_found_says_what_was_looked_for_and_what_to_do(tmp_path, spec):
 
 def test_no_such_folder(tmp_path):
     for call in (lambda f: load("shp", f), available):
-        with pytest.raises(UserError, match="there is no such folder"):
+        with pytest.raises(UserError, match=r"^--data-dir .*none: cannot be read: No such file"):
             call(tmp_path / "none")
-        with pytest.raises(UserError, match="there is no such folder"):
+        with pytest.raises(UserError, match=r"a.jsonl: cannot be read: Not a directory"):
             call(put(tmp_path / "a.jsonl", SHP))
+        for name in ("x" * 5000, "a\0b"):
+            with pytest.raises(UserError, match=r"^--data-dir .*: cannot be read: "):
+                call(tmp_path / name)
+
+
+def forbid(monkeypatch, method: str, *paths: Path) -> None:
+    """What a user who is not root sees of files that he may not read."""
+    allowed = getattr(Path, method)
+
+    def refuse(self, *args, **kwargs):
+        if self in paths:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return allowed(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, method, refuse)
+
+
+@pytest.mark.parametrize("methods", [["open"], ["open", "stat"]])
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, methods):
+    put_set(tmp_path, "llmbar")
+    path = put_set(tmp_path, "hh-helpful-online")
+    for method in methods:  # "stat": its folder may be listed, but not entered
+        forbid(monkeypatch, method, path)
+    with pytest.raises(InputError) as caught:
+        load("hh-helpful-online", tmp_path)
+    assert str(caught.value) == f"{path}: cannot be read: Permission denied"
+    assert len(load("llmbar", tmp_path).items) == len(LLMBAR)
+
+
+def test_a_file_by_its_path_that_may_not_be_read(tmp_path, monkeypatch):
+    path = put_set(tmp_path, "rewardbench")
+    forbid(monkeypatch, "open", path)
+    with pytest.raises(InputError, match="cannot be read"):
+        load(str(path))
+
+
+def test_json_may_hold_one_value_a_line(tmp_path):
+    path = tmp_path / "SHP" / "askculinary" / "test.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in SHP))
+    assert len(load("shp", tmp_path).items) == 2
+    with path.open("a") as file:
+        file.write('{"history": "h", ')
+    with pytest.raises(InputError, match="row 4: is not whole and valid JSON"):
+        load("shp", tmp_path)
 
 
 def test_available_lists_every_set_with_its_files(tmp_path):

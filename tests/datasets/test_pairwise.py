@@ -7,6 +7,7 @@ import pytest
 from flr.datasets.base import Dataset
 from flr.datasets.loading import load
 from flr.datasets.pairwise import NO_VOTE, SAME
+from flr.datasets.raw import NO_RESPONSE
 from flr.errors import InputError
 from flr.types import Conversation, Message
 from tests.datasets.samples import (
@@ -146,7 +147,7 @@ def test_bad_rows_are_all_named_with_field_expectation_and_finding(tmp_path):
     assert said[:3] == [
         "row 2, history: expected a text, got a number",
         "row 3, human_ref_A: expected a column of this name; the columns are 'history', 'a'",
-        "row 4, labels: expected '1', '0' or a tie, got 'x'",
+        "row 4, labels: expected '1', '0', a tie or null, got 'x'",
     ]
 
 
@@ -158,6 +159,15 @@ def test_bad_rows_are_all_named_with_field_expectation_and_finding(tmp_path):
         ("hh-harmless-base", {**HH[0], "chosen": transcript("Only a question")}, "chosen"),
         ("hh-harmless-base", {"chosen": HH[0]["chosen"]}, "rejected: expected a column"),
         ("alpacafarm", {**ALPACAFARM[0], "preference": True}, "preference: expected '1', '2'"),
+        ("alpacafarm", {**ALPACAFARM[0], "preference": 0}, "'1', '2', a tie or null, got '0'"),
+        ("shp", {**SHP[0], "labels": 10**400}, "labels: expected '1', '0', a tie or null, got '10"),
+        ("shp", {**SHP[0], "labels": 1e300}, "labels: expected '1', '0', a tie or null, got '10"),
+        ("shp", {**SHP[0], "labels": float("inf")}, "got 'inf'"),
+        (
+            "llmbar",
+            {**LLMBAR[0], "label": 1.5},
+            "label: expected '1', '2', a tie or null, got '1.5",
+        ),
         ("alpacafarm", {**ALPACAFARM[0], "output_1": "\ud800"}, "output_1: holds \\ud800"),
         ("safe-rlhf", {**SAFE_RLHF[0], "better_response_id": [1]}, "better_response_id: expected"),
         ("mtbench-human", {**MTBENCH_HUMAN[0], "turn": 3}, "turn: expected 1 or 2, got '3'"),
@@ -167,8 +177,7 @@ def test_bad_rows_are_all_named_with_field_expectation_and_finding(tmp_path):
             "conversation_a: the last of its 1 messages must be the assistant's response",
         ),
         ("preference-bench", {**PREFERENCE_BENCH[0], "orig_preference": "C"}, "got 'C'"),
-        ("rewardbench-2", {**REWARDBENCH_2[0], "chosen": []}, "chosen: expected a list of resp"),
-        ("rewardbench-2", {**REWARDBENCH_2[0], "rejected": None}, "rejected: expected a list"),
+        ("rewardbench-2", {**REWARDBENCH_2[0], "chosen": "a"}, "chosen: expected a list of resp"),
         ("llmbar", {**LLMBAR[0], "input": None}, "input: expected a text, got null"),
     ],
 )
@@ -176,11 +185,19 @@ def test_a_wrong_column(tmp_path, name, row, said):
     assert said in complaint(tmp_path, name, [row])
 
 
-@pytest.mark.parametrize("vote", [None, float("nan"), 3, "tie", "Tie (both bad)"])
+@pytest.mark.parametrize("vote", [None, float("nan"), "tie", "Tie (both bad)"])
 def test_votes_without_a_preference_are_left_out(tmp_path, vote):
     put(tmp_path / "llmbar.jsonl", [*LLMBAR, {**LLMBAR[0], "label": vote}])
     dataset = load("llmbar", tmp_path)
     assert (len(dataset.items), dataset.left_out) == (2, {NO_VOTE: 1})
+
+
+@pytest.mark.parametrize("field", ["chosen", "rejected"])
+@pytest.mark.parametrize("responses", [[], None])
+def test_a_row_without_a_response_is_left_out(tmp_path, field, responses):
+    put(tmp_path / "rewardbench-2.jsonl", [*REWARDBENCH_2, {**REWARDBENCH_2[0], field: responses}])
+    dataset = load("rewardbench-2", tmp_path)
+    assert (len(dataset.items), dataset.left_out) == (2, {SAME: 1, NO_RESPONSE: 1})
 
 
 @pytest.mark.parametrize("vote", [2, 2.0, "2", " 2"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flr.datasets.base import Dataset
 from flr.datasets.loading import load
 from flr.datasets.rating import NO_RATING
-from flr.datasets.raw import rating_of
+from flr.datasets.raw import NO_RESPONSE, rating_of
 from flr.errors import InputError
 from flr.messages import RowError
 from flr.types import Conversation
@@ -123,7 +123,7 @@ def test_feedbackqa(tmp_path):
         ("vicuna-single", {**SINGLE[0], "gpt4_score": {"a": 1}}, "got an object"),
         ("helpsteer", {**HELPSTEER[0], "helpfulness": True}, "got true or false"),
         ("feedbackqa", {**FEEDBACKQA[0], "rating": ["Bad", "Good"]}, "rating[1]: expected one of"),
-        ("feedbackqa", {**FEEDBACKQA[0], "rating": []}, "rating: expected a list of ratings"),
+        ("feedbackqa", {**FEEDBACKQA[0], "rating": "Bad"}, "rating: expected a list of ratings"),
         ("feedbackqa", {**FEEDBACKQA[0], "rating": [None]}, "got null"),
         ("feedbackqa", {**FEEDBACKQA[0], "passage": "p"}, "passage: expected an object with"),
         ("feedbackqa", {**FEEDBACKQA[0], "passage": {"reference": {}}}, "section_content: is miss"),
@@ -137,7 +137,11 @@ def test_feedbackqa(tmp_path):
             {**ULTRAFEEDBACK[0], "completions": [{"response": "r", "annotations": None}]},
             "completions[0].annotations: expected an object of aspects, got null",
         ),
-        ("ultrafeedback", {**ULTRAFEEDBACK[0], "completions": []}, "got an empty list"),
+        (
+            "ultrafeedback",
+            {**ULTRAFEEDBACK[0], "completions": {}},
+            "expected a list of completions",
+        ),
     ],
 )
 def test_a_wrong_column(tmp_path, name, row, said):
@@ -145,6 +149,21 @@ def test_a_wrong_column(tmp_path, name, row, said):
     with pytest.raises(InputError) as caught:
         load(name, tmp_path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", [[], None])
+@pytest.mark.parametrize(
+    ("name", "field", "reason"),
+    [("ultrafeedback", "completions", NO_RESPONSE), ("feedbackqa", "rating", NO_RATING)],
+)
+def test_an_empty_list_is_left_out_and_counted(tmp_path, name, field, reason, empty):
+    rows = FILES[name][1]
+    whole = loaded(tmp_path, name)
+    put(tmp_path / FILES[name][0], [{**rows[0], field: empty}, *rows])
+    dataset = load(name, tmp_path)
+    assert [item.labels for item in dataset.items] == [item.labels for item in whole.items]
+    added = {key: n - whole.left_out.get(key, 0) for key, n in dataset.left_out.items()}
+    assert {key: n for key, n in added.items() if n} == {reason: 1}
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=5))

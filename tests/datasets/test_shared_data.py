@@ -13,7 +13,8 @@ import pytest
 
 from flr.datasets.loading import available, load
 from flr.evaluation.baselines import length
-from flr.evaluation.evaluate import ask, evaluate
+from flr.evaluation.evaluate import evaluate
+from flr.evaluation.functions import ask
 from tests.datasets.samples import SHARED
 
 pytestmark = pytest.mark.skipif(

@@ -3,6 +3,7 @@
 import pytest
 
 from flr.datasets.loading import load
+from flr.datasets.raw import NO_RESPONSE
 from flr.datasets.wildbench import NO_ELO, NO_PROMPT, elo
 from flr.errors import InputError, UserError
 from tests.datasets.samples import WILDBENCH, outputs, put
@@ -44,6 +45,17 @@ def test_an_output_given_twice_counts_once(tmp_path):
     assert [c.response for c in item.conversations] == ["b"]
 
 
+@pytest.mark.parametrize("output", [[], [None], None])
+def test_an_output_without_a_response_is_left_out(tmp_path, output):
+    put(tmp_path / "wildbench" / "v2.jsonl", WILDBENCH)
+    rows = outputs(("s1", "a"), ("s2", "b"))
+    rows[0]["output"] = output
+    put(tmp_path / "wildbench" / "outputs" / f"{GEMMA}.jsonl", rows)
+    dataset = load("wildbench", tmp_path)
+    assert [item.id for item in dataset.items] == ["s2"]
+    assert dataset.left_out == {NO_RESPONSE: 1}
+
+
 def test_prompts_alone_are_not_the_set(tmp_path):
     put(tmp_path / "wildbench" / "v2.jsonl", WILDBENCH)
     with pytest.raises(UserError, match=r"wild_bench_v2/\*"):
@@ -67,7 +79,7 @@ def test_only_unknown_models(tmp_path):
             {},
             "expected the last message to be a user's, got assistant",
         ),
-        ({}, {"output": None}, "output: expected a text or a list of one, got null"),
+        ({}, {"output": 3}, "output: expected a text or a list of one, got a number"),
         ({}, {"output": [3]}, r"output\[0\]: expected a text, got a number"),
     ],
 )

@@ -13,7 +13,7 @@ from flr.datasets.base import Item
 from flr.engines.classifier import Classifier
 from flr.errors import ModelError, OptionError
 from flr.evaluation.passes import ClassifierPass
-from flr.loading import ModelOptions
+from flr.options import ModelOptions
 from flr.measuring import Measured, Skipped, Values
 from flr.models import load_classifier
 from flr.sources import locate

@@ -1,20 +1,17 @@
-"""Known answers through `ask` and `evaluate`, and what is refused."""
+"""Known answers through `evaluate`, and what is refused."""
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from flr.datasets.base import Item
 from flr.errors import OptionError, UserError
-from flr.evaluation import evaluate as module
-from flr.evaluation.evaluate import ask, benchmark, evaluate
+from flr.evaluation.evaluate import evaluate
 from flr.evaluation.figures import Column
 from flr.types import Conversation
-from tests.evaluation.small import pairs, planted, rated, systems
+from tests.evaluation.small import answers, pairs, planted, rated, systems
 
 GOOD = Conversation.of("Why?", "Because.")
 PAIRS = pairs([(n % 7, n % 5) for n in range(30)])
@@ -43,8 +40,8 @@ KNOWN = {
 def test_planted_rewards_have_known_answers(kind: str):
     columns = {name: planted(SETS[kind], of) for name, of in PLANTED.items()}
     rewards = evaluate(SETS[kind], columns)["rewards"]
-    for figure, answers in KNOWN[kind].items():
-        for name, answer in zip(PLANTED, answers, strict=True):
+    for figure, known in KNOWN[kind].items():
+        for name, answer in zip(PLANTED, known, strict=True):
             found = rewards[name][figure]
             expected = answer if answer is None else pytest.approx(answer, abs=1e-12)
             assert [found["value"], *found["interval"]] == [expected] * 3, (figure, name)
@@ -149,71 +146,6 @@ def test_no_rewards_are_no_results():
     assert evaluate(PAIRS, {})["rewards"] == {}
 
 
-def length(conversations: Sequence[Conversation]) -> list[float]:
-    return [float(len(one.response)) for one in conversations]
-
-
-def test_a_function_is_asked_in_calls_that_split_no_item(monkeypatch: pytest.MonkeyPatch):
-    dataset = rated([[(n, 1.0)] * size for n, size in enumerate([2, 3, 9, 1, 1, 1, 2])])
-    monkeypatch.setattr(module, "CALL", 4)
-    calls: list[int] = []
-
-    def counted(conversations: Sequence[Conversation]) -> list[float]:
-        calls.append(len(conversations))
-        return length(conversations)
-
-    column = ask(dataset, counted)
-    assert calls == [2, 3, 9, 3, 2]
-    assert [one.tolist() for one in column.values] == [
-        [n] * len(item.labels) for n, item in enumerate(dataset.items)
-    ]
-    assert (column.categories, column.noise_floor) == ({}, None)
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda asked: length(asked)[1:], r"gave 59 values for 60 conv.*items 'i0' to 'i29'"),
-        (lambda asked: [], r"gave 0 values"),
-        (lambda asked: [0.0] * 5 + [float("nan")] * 55, r"response 2 of item 'i2' got nan"),
-        (lambda asked: np.full(60, np.inf), r"response 1 of item 'i0' got inf"),
-        (lambda asked: ["good"] * 60, r"no number .*'good'"),
-        (lambda asked: [None] * 60, r"no number .*NoneType"),
-        (lambda asked: np.zeros((60, 2)), r"no number"),
-    ],
-)
-def test_a_function_that_answers_wrongly_is_refused(answer, message: str):
-    with pytest.raises(UserError, match=message):
-        ask(PAIRS, answer)
-
-
-def test_arrays_and_whole_numbers_are_rewards_too():
-    kinds: list[Callable[[list[float]], Any]] = [np.array, lambda values: [int(v) for v in values]]
-    for kind in kinds:
-        column = ask(PAIRS, lambda asked, kind=kind: kind(length(asked)))
-        assert column.values[8].tolist() == [1, 3]
-        assert column.values[8].dtype == np.float64
-
-
-def test_functions_of_ones_own_are_benchmarked_by_the_name_of_a_set(tmp_path: Path):
-    path = tmp_path / "pairs.jsonl"
-    rows = [{"prompt": f"{n}?", "chosen": "x" * n, "rejected": "xx"} for n in (1, 3, 4, 5)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def longer(conversations: Sequence[Conversation]) -> list[float]:
-        return [len(one.response) for one in conversations]
-
-    def shorter(conversations: Sequence[Conversation]) -> list[float]:
-        return [-len(one.response) for one in conversations]
-
-    found = benchmark(str(path), {"longer": longer, "shorter": shorter})
-    assert found["rewards"]["longer"]["accuracy"]["value"] == 0.75
-    assert found["rewards"]["shorter"]["difference"]["value"] == -0.5
-    assert benchmark(str(path), {"longer": longer}, limit=2)["items"] == 2
-    with pytest.raises(OptionError, match="at least one"):
-        benchmark(str(path), {})
-
-
 def test_chance_is_what_a_reward_that_knows_nothing_gets():
     assert evaluate(PAIRS, {})["chance"] == 0.5
     assert evaluate(RATED, {})["chance"] == 0.0
@@ -221,3 +153,20 @@ def test_chance_is_what_a_reward_that_knows_nothing_gets():
     two_of_four = replace(one_of_four, id="two", labels=(1.0, 1.0, 0.0, 0.0))
     mixed = replace(PAIRS, items=(one_of_four, two_of_four))
     assert evaluate(mixed, {})["chance"] == pytest.approx((1 / 4 + 1 / 6) / 2)
+
+
+def test_a_reward_that_knows_nothing_is_as_good_as_chance():
+    """One of four, two of four, five of six: of every size, a constant reward gets no more."""
+    sizes = [(1, 4), (2, 4), (5, 6)] * 20
+    items = tuple(
+        Item(f"{n}", f"{n}", answers([1] * size), (1.0,) * good + (0.0,) * (size - good))
+        for n, (good, size) in enumerate(sizes)
+    )
+    dataset = replace(PAIRS, items=items)
+    constant = planted(dataset, PLANTED["constant"])
+    found = evaluate(dataset, {"constant": Column(constant.values, {"part": constant.values})})
+    expected = (1 / 4 + 1 / 6 + 1 / 6) / 3  # 4 over 1, 4 over 2 and 6 over 5 ways
+    assert found["chance"] == pytest.approx(expected)
+    assert found["rewards"]["constant"]["accuracy"]["value"] == pytest.approx(expected)
+    assert found["rewards"]["constant"]["strict"]["value"] == 0
+    assert found["rewards"]["constant"]["categories"]["part"]["value"] == pytest.approx(expected)

@@ -1,6 +1,7 @@
 """Pairwise figures, against plain counting and the laws that they obey."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flr.datasets.base import Dataset, Item
-from flr.evaluation.evaluate import ask, evaluate
+from flr.evaluation.evaluate import evaluate
 from flr.evaluation.figures import Column
-from flr.evaluation.pairwise import measure
+from flr.evaluation.functions import ask
+from flr.evaluation.pairwise import margins, measure, points
 from flr.resampling import estimates
 from flr.stats import bootstrap_interval
 from tests.evaluation.small import answers, pairs
@@ -21,7 +23,8 @@ rewards = st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=1
 def accuracy(dataset: Dataset, values: list[np.ndarray]) -> float:
     """The point estimate alone."""
     statistic = measure(dataset, Column(values)).statistics["accuracy",]
-    return float(statistic.of(np.ones((1, len(dataset.items))))[0])
+    groups = len(dataset.items)
+    return float(statistic.prepared(groups)(np.ones((1, groups)))[0])
 
 
 def arrays(rows: list[tuple[int, int]]) -> list[np.ndarray]:
@@ -40,6 +43,49 @@ def test_accuracy_obeys_its_laws(rows: list[tuple[int, int]]):
         assert accuracy(dataset, [monotone(value) for value in values]) == found
     moved = replace(dataset, items=dataset.items[::-1])
     assert accuracy(moved, values[::-1]) == found
+
+
+several = st.integers(2, 6).flatmap(
+    lambda size: st.tuples(
+        st.lists(st.integers(0, 2), min_size=size, max_size=size), st.integers(1, size - 1)
+    )
+)
+
+
+@settings(max_examples=60)
+@given(several)
+def test_an_item_is_worth_what_breaking_its_ties_at_random_gives(made: tuple[list[int], int]):
+    """Of all orders of the responses that go down in reward, the part with the preferred first."""
+    given_rewards, good = made
+    size = len(given_rewards)
+    item = Item("a", "a", answers([1] * size), (1.0,) * good + (0.0,) * (size - good))
+    dataset, values = Dataset("x", "pairwise", (item,), ""), np.array(given_rewards, float)
+    orders = [o for o in permutations(range(size)) if (np.diff(values[list(o)]) <= 0).all()]
+    right = [order for order in orders if max(order[:good]) < good]
+    assert points(dataset, Column([values])) == pytest.approx(len(right) / len(orders))
+    assert margins(dataset, Column([values])) == min(values[:good]) - max(values[good:])
+
+
+def test_points_of_ties_by_hand():
+    labels = [(1, 0), (1, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (1, 1, 1, 0), (1, 1, 0)]
+    rewards = [[2, 2], [3, 3, 3, 3], [3, 3, 1, 2], [0.0, 5, -0.0, 0], [9, 9, 9, 9], [1, 2, 3]]
+    items = tuple(
+        Item(f"{at}", f"{at}", answers([1] * len(own)), tuple(map(float, own)))
+        for at, own in enumerate(labels)
+    )
+    column = Column([np.array(row, float) for row in rewards])
+    dataset = Dataset("x", "pairwise", items, "")
+    # tied at the boundary, preferred and others: 1 1; 1 3; 1 1; 1 2; 3 1; no tie
+    assert points(dataset, column) == pytest.approx([1 / 2, 1 / 4, 1 / 2, 1 / 3, 1 / 4, 0])
+    assert margins(dataset, column).tolist() == [0, 0, 0, 0, 0, -2]
+    strict = measure(dataset, column).statistics["strict",]
+    assert strict.values[0].tolist() == [0] * 6
+
+
+def test_a_tie_of_very_many_responses_is_worth_next_to_nothing():
+    item = Item("a", "a", answers([1] * 2000), (1.0,) * 1000 + (0.0,) * 1000)
+    dataset = Dataset("x", "pairwise", (item,), "")
+    assert points(dataset, Column([np.zeros(2000)])).tolist() == [0]  # 1 / 2e600
 
 
 def length_of(dataset: Dataset) -> Column:
@@ -104,11 +150,33 @@ def test_subsets_and_categories_have_their_own_figures():
     assert found["sections"] == {}
 
 
+def test_the_mean_over_subsets_counts_each_subset_once():
+    # easy has 1 of 1, hard 1 of 3, and what is in no subset is left out
+    dataset = pairs([(1, 2)] * 6, subset=["easy", "hard", "hard", "hard", "", ""])
+    right, wrong = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    values = [right, right, wrong, wrong, wrong, wrong]
+    found = evaluate(dataset, {"own": Column(values)})["rewards"]["own"]
+    assert found["accuracy"]["value"] == pytest.approx(2 / 6)
+    mean = found["subset_mean"]
+    assert (mean["value"], mean["count"]) == (pytest.approx((1 + 1 / 3) / 2), 4)
+    assert mean["interval"][0] < mean["value"] < mean["interval"][1]
+
+
+@pytest.mark.parametrize("subset", [["", "", ""], ["one", "one", "one"], ["one", "", "one"]])
+def test_one_subset_or_none_has_no_mean_over_subsets(subset: list[str]):
+    found = evaluate(pairs([(1, 2)] * 3, subset=subset), {"own": Column([np.arange(2.0)] * 3)})
+    assert found["rewards"]["own"]["subset_mean"] is None
+
+
 def test_sections_weigh_subsets_and_their_mean_weighs_sections():
     right, wrong = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     dataset = replace(
         pairs([(1, 2)] * 6, subset=["p", "p", "q", "r", "s", "r"]),
-        sections={"one": {"p": 1.0, "q": 3.0, "absent": 9.0}, "two": {"r": 1.0}, "none": {"z": 1}},
+        sections={
+            "one": {"p": 1.0, "q": 3.0, "absent": 9.0},
+            "two": {"r": 1.0},
+            "none": {"z": 1.0},
+        },
     )
     values = [right, wrong, right, wrong, right, wrong]
     found = evaluate(dataset, {"own": Column(values)})["rewards"]["own"]["sections"]
@@ -139,8 +207,9 @@ def test_decisions_inside_the_noise_floor(floor: float | None, inside: int | Non
 
 def test_an_item_without_another_response_is_our_bug():
     lonely = Dataset("x", "pairwise", (Item("a", "a", answers([1]), (1.0,)),), "")
-    with pytest.raises(AssertionError, match="both sides"):
-        measure(lonely, Column([np.zeros(1)]))
+    for of in (measure, margins, points):
+        with pytest.raises(AssertionError, match="both sides"):
+            of(lonely, Column([np.zeros(1)]))
 
 
 def test_a_set_of_subsets_draws_all_prompts_at_once():

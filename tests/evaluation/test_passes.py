@@ -5,7 +5,8 @@ import pytest
 from flr import followups
 from flr.evaluation.baselines import judged
 from flr.evaluation.passes import ModelPass
-from flr.loading import ModelOptions, load
+from flr.loading import load
+from flr.options import ModelOptions
 from flr.measuring import Measured, Skipped, Wanted
 from flr.runs import Store
 from tests.evaluation.planted import item, pairs
@@ -22,7 +23,7 @@ def options(tiny_model: Path) -> ModelOptions:
 def filled(asked: ModelPass, tmp_path: Path, blocks: list) -> list[list[Measured | Skipped]]:
     with Store(tmp_path / "s") as store:
         asked.fill(store, blocks, lambda *_: None)
-        return [list(found) for block in blocks for found in asked.found(store, block)]
+        return [list(found) for block in blocks for found in asked.found(store, block)[0]]
 
 
 def test_what_a_pass_finds_is_what_a_scorer_says(tmp_path: Path, options: ModelOptions) -> None:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
-from flr.correlations import pearson
 from flr.datasets.base import Item
-from flr.evaluation.evaluate import ask, evaluate
+from flr.evaluation.evaluate import evaluate
 from flr.evaluation.figures import Column
+from flr.evaluation.functions import ask
 from flr.evaluation.rating import measure
 from tests.evaluation.small import answers, rated
 
@@ -47,7 +47,8 @@ def test_the_partial_correlation_holds_log_length_fixed():
     """By the textbook's formula of the three plain correlations."""
     found = evaluate(DATASET, {"own": Column(VALUES)})["rewards"]["own"]["partial"]
     log = np.log1p(LENGTHS)
-    xy, xz, yz = pearson(FLAT, RATINGS), pearson(FLAT, log), pearson(RATINGS, log)
+    unit = [(one - one.mean()) / one.std() for one in (FLAT, RATINGS, log)]
+    xy, xz, yz = (float(np.mean(one * other)) for one, other in combinations(unit, 2))
     expected = (xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2))
     assert found["value"] == pytest.approx(expected)
 
@@ -126,7 +127,7 @@ def test_a_line_through_the_rewards_changes_no_correlation(rows: list[tuple[int,
 
     def all_of(change) -> dict:
         made = measure(dataset, Column([change(value) for value in values])).statistics
-        return {key: float(one.of(once)[0]) for key, one in made.items()}
+        return {key: float(one.prepared(len(rows))(once)[0]) for key, one in made.items()}
 
     own = all_of(lambda value: value)
     for (key, value), other in zip(own.items(), all_of(lambda v: 3 * v - 7).values(), strict=True):

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +15,9 @@ from flr.benching import BenchOptions, BenchReport
 from flr.benching import bench as run_bench
 from flr.cli.progress import bar
 from flr.datasets.loading import available
+from flr.report.bench.words import SPOILT, kind_of
 
 app = App(name="bench")
-
-MAIN = {"pairwise": "accuracy", "rating": "pearson", "ranking": "spearman"}
-"""The figure that is shown of each kind of set."""
 
 
 @app.default
@@ -82,7 +81,11 @@ def list_(*, data_dir: Path | None = None) -> None:
         here = Text(f"{len(files)} file{'s' * (len(files) > 1)} here", "green")
         told = (Text(word) for word in (spec.name, spec.kind, spec.about, spec.licence))
         table.add_row(*told, here if files else Text(hub or spec.origin))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if data_dir is None:
+        more = "--data-dir FOLDER marks the sets that lie below it; flr bench reads them there."
+        console.print(Text(f"\n{more}"))
 
 
 def _run(names: tuple[str, ...], output: Path, options: BenchOptions, *, robustness: bool) -> None:
@@ -106,17 +109,30 @@ def show(console: Console, output: Path, report: BenchReport) -> None:
         table = Table(
             box=None, pad_edge=False, title_justify="left", title=Text(_title(name, found))
         )
-        main = MAIN[found["kind"]]
-        for title in ("reward", main, "95 % interval", "difference"):
-            table.add_column(title, justify="left" if title == "reward" else "right")
-        for reward, one in found["rewards"].items():
-            figure, against = one[main], one["difference"]
-            table.add_row(
-                Text(reward), _number(figure), _interval(figure), against and _number(against)
-            )
+        header, *rows = _cells(found)
+        for at, title in enumerate(header):
+            table.add_column(title, justify="right" if at else "left")
+        for row in rows:
+            table.add_row(*map(Text, row))
         console.print(table)
     done = ": nothing to do, it was finished before" if report.finished_before else ""
     console.print(Text(f"{output / 'report.html'}{done}"))
+
+
+def _cells(found: Any) -> Iterator[Sequence[str]]:
+    """The header, then a row a reward: its main figure, or how often each way of spoiling fails."""
+    kind, rewards = kind_of(found), found["rewards"]
+    if kind.name == SPOILT:
+        ways = list(dict.fromkeys(way for one in rewards.values() for way in one["subsets"]))
+        yield "good above", *ways
+        for reward, one in rewards.items():
+            yield reward, *(_number(one["subsets"][way]) for way in ways)
+    else:
+        yield "reward", kind.main, "95 % interval", "difference"
+        for reward, one in rewards.items():
+            against = one["difference"]
+            difference = "" if against is None else _number(against)
+            yield reward, _number(one[kind.main]), _interval(one[kind.main]), difference
 
 
 def _title(name: str, found: Any) -> str:

@@ -22,8 +22,8 @@ from flr.cli.progress import bar
 from flr.demo import pairs
 from flr.errors import OutputError
 from flr.explaining import explain_row
-from flr.report.explain import Explained
-from flr.report.explain_terminal import render_terminal
+from flr.report.explain.movements import Explained
+from flr.report.explain.terminal import render_terminal
 from flr.score_file import Report, ScoreOptions, score_file
 from flr.score_record import SIDES
 from flr.sources import SMOLLM2

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from flr.doctor import FLOORS, LEAST_LIMIT, Diagnosis, diagnose
 from flr.errors import CheckFailed, OptionError
-from flr.loading import ScorerOptions
+from flr.options import ScorerOptions
 from flr.template_report import TemplateReport
 
 

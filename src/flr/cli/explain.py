@@ -10,9 +10,9 @@ from rich.text import Text
 from flr.errors import OptionError
 from flr.explaining import explain_row
 from flr.files import check_place, write_text
-from flr.loading import ScorerOptions
-from flr.report.explain_html import render_html
-from flr.report.explain_terminal import render_terminal
+from flr.options import ScorerOptions
+from flr.report.explain.html import render_html
+from flr.report.explain.terminal import render_terminal
 
 PIPED_WIDTH = 100
 """Columns of what is written to no terminal, so that no table is cut."""

@@ -9,10 +9,9 @@ from flr import io
 from flr.datasets import local, pairwise
 from flr.datasets.base import Dataset, Kind
 from flr.datasets.catalogue import ALL, SPECS, SUITES, HubSource, Spec
-from flr.datasets.raw import Converted, RawRow, Source, by_row
+from flr.datasets.raw import Converted, RawRow, RawSource, by_row
 from flr.errors import InputError, OptionError, Problem, UserError, did_you_mean
 from flr.reading import file_items, reader_of
-from flr.runs import file_sha256
 
 
 def _dataset(
@@ -39,7 +38,7 @@ def _from_files(spec: Spec, folder: Path) -> Dataset:
 def _hub_rows(source: HubSource, split: str) -> list[RawRow]:
     rows = io.read(source.name, split=split, data_dir=source.data_dir or None)
     name = "/".join(filter(None, (source.name, source.data_dir)))
-    origin = Source(name, name, (source.id, source.config or source.data_dir, split))
+    origin = RawSource(name, name, (source.id, source.config or source.data_dir, split))
     return [RawRow(origin, number, row) for number, row in enumerate(rows, 1)]
 
 
@@ -71,14 +70,20 @@ def _is_file(name: str) -> bool:
 def _check_other(name: str, data_dir: Path | None, split: str | None) -> None:
     """Refuses what is neither a known set nor a file or id that could be read."""
     is_file = _is_file(name)
-    may_be_source = data_dir is None and ("/" in name or reader_of(name) is not None)
-    if not is_file and not may_be_source:
+    if is_file and split is not None:
+        raise OptionError(f"--split {split} is for data sets of the hub; {name} is a file.")
+    if is_file or reader_of(name) is not None:
+        return  # what keeps a file from being read is said where it is read
+    if "/" not in name:
         raise UserError(
             f"unknown data set {name!r}.{did_you_mean(name, list(SPECS))} `flr bench list` shows "
             "all; a file or hub id with columns chosen and rejected (and prompt) can be named too."
         )
-    if is_file and split is not None:
-        raise OptionError(f"--split {split} is for data sets of the hub; {name} is a file.")
+    if data_dir is not None:
+        raise UserError(
+            f"{name} is no file, and with --data-dir nothing is read from the Hugging Face hub; "
+            "leave out --data-dir to read it from there."
+        )
 
 
 def _other(name: str, data_dir: Path | None, split: str | None) -> Dataset:
@@ -87,9 +92,9 @@ def _other(name: str, data_dir: Path | None, split: str | None) -> Dataset:
     is_file = _is_file(name)
     short = Path(name).name if is_file else name
     numbered = file_items(name) if is_file else enumerate(io.read(name, split=split), 1)
-    rows = [RawRow(Source(name, short, ()), number, value) for number, value in numbered]
+    rows = [RawRow(RawSource(name, short, ()), number, value) for number, value in numbered]
     dataset = _dataset(name, "pairwise", name, rows, by_row(pairwise.preference)(rows))
-    return replace(dataset, files={short: file_sha256(Path(name))} if is_file else {})
+    return replace(dataset, files={short: local.sha256_of(Path(name))} if is_file else {})
 
 
 def load(name: str, data_dir: Path | None = None, split: str | None = None) -> Dataset:

@@ -8,11 +8,12 @@ in another folder.
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from stat import S_ISREG
 
 from flr.datasets.catalogue import Spec
-from flr.datasets.raw import RawRow, Source
+from flr.datasets.raw import RawRow, RawSource
 from flr.errors import UserError
-from flr.reading import READERS, file_items
+from flr.reading import READERS, file_items, unreadable
 from flr.runs import file_sha256
 
 SUFFIXES = sorted(READERS, key=len, reverse=True)
@@ -28,14 +29,30 @@ def _stem(path: Path) -> str:
     return path.name[: -len(ending)]
 
 
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a file, as far as can be seen; one that is wanted and hidden is named later."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:  # a link to nowhere
+        return False
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        next(folder.iterdir(), None)
+    except (OSError, ValueError) as error:
+        raise unreadable(f"--data-dir {folder}", error) from None
+
+
 def _data_files(folder: Path) -> Places:
-    if not folder.is_dir():
-        raise UserError(f"--data-dir {folder}: there is no such folder.")
+    _check_folder(folder)
     top = folder.resolve().name
     return {
         path: (top, *path.relative_to(folder).parts[:-1], _stem(path))
         for path in sorted(folder.rglob("*"))
-        if _stem(path) and path.is_file()
+        if _stem(path) and _may_be_file(path)
     }
 
 
@@ -110,6 +127,18 @@ def _twins(spec: Spec, paths: Sequence[Path], hashes: Sequence[str]) -> tuple[Pa
     return None
 
 
+def sha256_of(path: Path) -> str:
+    """The sha256 of a data file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise unreadable(str(path), error) from None
+
+
 def read(spec: Spec, folder: Path) -> tuple[list[RawRow], dict[str, str]]:
     """The raw rows of a set below a data folder, and the sha256 of each file by its path there.
 
@@ -121,7 +150,7 @@ def read(spec: Spec, folder: Path) -> tuple[list[RawRow], dict[str, str]]:
     if not places:
         raise _missing(spec, folder)
     paths = list(places)
-    hashes = [file_sha256(path) for path in paths]
+    hashes = [sha256_of(path) for path in paths]
     if twins := _twins(spec, paths, hashes):
         raise UserError(
             f"{spec.name}: {twins[0]} and {twins[1]} look like one file twice; "
@@ -129,7 +158,7 @@ def read(spec: Spec, folder: Path) -> tuple[list[RawRow], dict[str, str]]:
         )
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows = [
-        RawRow(Source(str(path), name, places[path]), number, value)
+        RawRow(RawSource(str(path), name, places[path]), number, value)
         for path, name in zip(paths, names, strict=True)
         for number, value in file_items(str(path))
     ]

@@ -1,15 +1,15 @@
 """Rows of the sets in which people, or a judge, say how good a response is.
 
 Responses to one prompt become one item. A response whose rating is null, not finite or broken is
-left out and counted.
+left out and counted, as is a prompt without any response.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flr.datasets.base import Item
-from flr.datasets.raw import Found, RawRow, inside, rating_of
-from flr.messages import RowError, kind_of, list_of, shown, text_of
+from flr.datasets.raw import NO_RESPONSE, ItemOrReason, RawRow, inside, rating_of
+from flr.messages import RowError, kind_of, shown, text_of
 from flr.types import Conversation
 
 NO_RATING = "no usable rating"
@@ -28,7 +28,7 @@ def _rated(
     rating: float | None,
     subset: str = "",
     system: str = "",
-) -> Iterator[Found]:
+) -> Iterator[ItemOrReason]:
     """The item of one response, to be joined with those of the same prompt."""
     if rating is None:
         yield NO_RATING
@@ -53,7 +53,7 @@ def _judged(row: RawRow) -> Conversation:
     return Conversation.of(prompt.strip(), rest[: min(ends)].strip())
 
 
-def judge_single(row: RawRow) -> Iterator[Found]:
+def judge_single(row: RawRow) -> Iterator[ItemOrReason]:
     """MT-Bench and Vicuna prompts: the mean of GPT-4's runs.
 
     An earlier dialogue, which the judge's prompt holds as text, stays part of the one user message.
@@ -65,7 +65,7 @@ def judge_single(row: RawRow) -> Iterator[Found]:
     yield from _rated(row, group, conversation, rating, subset, system)
 
 
-def flask(row: RawRow) -> Iterator[Found]:
+def flask(row: RawRow) -> Iterator[ItemOrReason]:
     """FLASK: human ratings; a response is rated by several criteria, each a subset."""
     conversation = _judged(row)
     rating = rating_of(row.get("human_score"), "human_score")
@@ -74,14 +74,14 @@ def flask(row: RawRow) -> Iterator[Found]:
     yield from _rated(row, group, conversation, rating, subset, system)
 
 
-def feedback_bench(row: RawRow) -> Iterator[Found]:
+def feedback_bench(row: RawRow) -> Iterator[ItemOrReason]:
     """Feedback-Bench: responses written to have a given score."""
     prompt, response = row.text("orig_instruction"), row.text("orig_response")
     rating = rating_of(row.get("orig_score"), "orig_score")
     yield from _rated(row, prompt, Conversation.of(prompt, response), rating)
 
 
-def helpsteer(row: RawRow) -> Iterator[Found]:
+def helpsteer(row: RawRow) -> Iterator[ItemOrReason]:
     """HelpSteer: helpfulness, 0 to 4."""
     prompt, response = row.text("prompt"), row.text("response")
     rating = rating_of(row.get("helpfulness"), "helpfulness")
@@ -101,14 +101,16 @@ def _aspects_mean(annotations: Any, field: str) -> float | None:
     return sum(numbers) / len(numbers) if numbers else None
 
 
-def ultrafeedback(row: RawRow) -> Iterator[Found]:
+def ultrafeedback(row: RawRow) -> Iterator[ItemOrReason]:
     """UltraFeedback: the mean of the aspects' ratings.
 
     Its `overall_score` is not used: 2,628 responses have a 10 there that should be a 1
     (issue 8 of OpenBMB/UltraFeedback).
     """
     prompt = row.text("instruction")
-    completions = list_of(row.get("completions"), "completions", "a list of completions")
+    completions = row.listed("completions", "a list of completions")
+    if not completions:
+        yield NO_RESPONSE
     for i, completion in enumerate(completions):
         field = f"completions[{i}]"
         response = text_of(inside(completion, field, "response"), f"{field}.response")
@@ -119,17 +121,17 @@ def ultrafeedback(row: RawRow) -> Iterator[Found]:
         yield from _rated(row, prompt, conversation, rating, row.name("source"), system)
 
 
-def _raters_mean(row: RawRow) -> float:
-    values = list_of(row.get("rating"), "rating", "a list of ratings")
+def _raters_mean(row: RawRow) -> float | None:
+    values = row.listed("rating", "a list of ratings")
     for i, value in enumerate(values):
         if not isinstance(value, str) or value not in FEEDBACKQA_RATINGS:
             got = shown(value) if isinstance(value, str) else kind_of(value)
             known = ", ".join(FEEDBACKQA_RATINGS)
             raise RowError(f"rating[{i}]", f"expected one of {known}, got {got}")
-    return sum(FEEDBACKQA_RATINGS[value] for value in values) / len(values)
+    return sum(FEEDBACKQA_RATINGS[value] for value in values) / len(values) if values else None
 
 
-def feedbackqa(row: RawRow) -> Iterator[Found]:
+def feedbackqa(row: RawRow) -> Iterator[ItemOrReason]:
     """FeedbackQA: passages that answer a question, rated by people from 1 (bad) to 4 (excellent).
 
     The response is the passage's content alone, without the page's title and the section's headers.

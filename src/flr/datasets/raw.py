@@ -2,7 +2,8 @@
 
 A row function turns one row into items. It raises `RowError` where a column is not what the set has
 (the file is wrong, and every bad row of it is listed), and yields a reason where a row is as it
-should be but has no say (a tie, a missing rating): such rows are counted and left out.
+should be but has no say (a tie, a missing rating, an empty list): such rows are counted and left
+out.
 """
 
 import json
@@ -14,11 +15,13 @@ from typing import Any, TypeVar
 
 from flr.datasets.base import Item
 from flr.errors import InputError, Problem
-from flr.messages import RowError, kind_of, shown, text_of
+from flr.messages import RowError, kind_of, list_of, shown, text_of
+
+NO_RESPONSE = "no response"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RawSource:
     """A file, or a split of a data set on the hub.
 
     Args:
@@ -42,7 +45,7 @@ class RawRow:
         value: what was read; a `Problem` where that failed.
     """
 
-    source: Source
+    source: RawSource
     number: int
     value: Any
 
@@ -68,6 +71,12 @@ class RawRow:
         """The text in a column that the set must have."""
         return text_of(self.get(field), field)
 
+    def listed(self, field: str, expected: str) -> Sequence[Any]:
+        """The list in a column that the set must have; empty also where it is null."""
+        value = self.get(field)
+        is_empty = value is None or (isinstance(value, list | tuple) and not value)
+        return () if is_empty else list_of(value, field, expected)
+
     def name(self, field: str) -> str:
         """A text or whole number that names something; empty where it is absent or null."""
         value = self.value.get(field) if isinstance(self.value, Mapping) else None
@@ -77,10 +86,10 @@ class RawRow:
 
 T = TypeVar("T")
 
-Found = Item | str
+ItemOrReason = Item | str
 """An item, or why a row has none."""
 
-RowFunction = Callable[[RawRow], Iterable[Found]]
+RowFunction = Callable[[RawRow], Iterable[ItemOrReason]]
 Converted = tuple[tuple[Item, ...], Mapping[str, int]]
 """The items of a set, and the number of rows left out by reason."""
 
@@ -170,7 +179,7 @@ def each(rows: Sequence[RawRow], read: Callable[[RawRow], T]) -> list[T]:
     return results
 
 
-def tally(found: Iterable[Found]) -> Converted:
+def tally(found: Iterable[ItemOrReason]) -> Converted:
     """Items and reasons, told apart."""
     found = tuple(found)
     items = tuple(one for one in found if isinstance(one, Item))

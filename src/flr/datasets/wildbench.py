@@ -9,11 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from flr.datasets.base import Item
-from flr.datasets.raw import Converted, Found, RawRow, each, joined, tally
-from flr.messages import RowError, list_of, messages_of, text_of
+from flr.datasets.raw import NO_RESPONSE, Converted, ItemOrReason, RawRow, each, joined, tally
+from flr.messages import RowError, messages_of, text_of
 from flr.types import Conversation, Message
 
 ELO_FILE = "lmsys-elo-2024-06-07.json"
@@ -46,24 +45,26 @@ def _model(row: RawRow) -> str:
     return folder if name.startswith("train") else name
 
 
-def _response(value: Any) -> str:
-    """The output, given as text or as a list of one."""
-    if isinstance(value, str):
-        return text_of(value, "output")
-    outputs = list_of(value, "output", "a text or a list of one")
-    return text_of(outputs[0], "output[0]")
+def _response(row: RawRow) -> str | None:
+    """The output, given as text or as a list of one; None where the model gave none."""
+    if isinstance(row.get("output"), str):
+        return row.text("output")
+    output = next(iter(row.listed("output", "a text or a list of one")), None)
+    return None if output is None else text_of(output, "output[0]")
 
 
-def _item(row: RawRow, prompts: Prompts) -> tuple[tuple[str, str], Found]:
+def _item(row: RawRow, prompts: Prompts) -> tuple[tuple[str, str], ItemOrReason]:
     """Session and model, with the item of the response or why there is none."""
     session, model = row.text("session_id"), _model(row)
-    response = Message("assistant", _response(row.get("output")))
+    response = _response(row)
+    if response is None:
+        return (session, model), NO_RESPONSE
     if model not in elo():
         return (session, model), NO_ELO
     if session not in prompts:
         return (session, model), NO_PROMPT
     prompt, category = prompts[session]
-    conversation = Conversation((*prompt, response))
+    conversation = Conversation((*prompt, Message("assistant", response)))
     label = elo()[model]
     return (session, model), Item(session, session, (conversation,), (label,), category, (model,))
 

@@ -23,9 +23,9 @@ from flr import followups
 from flr.datasets.base import Item
 from flr.errors import OptionError, did_you_mean
 from flr.evaluation.baselines import coin, judged, length, preferences
-from flr.evaluation.passes import ClassifierPass, ModelPass, Pass, responses_of
-from flr.loading import ModelOptions
+from flr.evaluation.passes import ClassifierPass, ModelPass, Pass
 from flr.measuring import Measured, Wanted
+from flr.options import ModelOptions
 from flr.rewards import VARIANTS
 from flr.scoring import WANTED, value
 from flr.types import Conversation, FollowUpSet
@@ -63,13 +63,15 @@ class Arm:
         name: its key in the results.
         passes: names of the passes that it is made of; none for a reward of the text alone.
         value: makes it.
-        compares: whether it only compares responses, so that an item needs at least two.
+        compares: whether it only compares responses, so that an item needs several, not too many.
+        definition: what its name does not say: the hash of its follow-up set.
     """
 
     name: str
     passes: tuple[str, ...]
     value: Value
     compares: bool = False
+    definition: str = ""
 
 
 @final
@@ -143,7 +145,8 @@ class _Building:
         begin, end = needs.place(followup_set)
         needs.wanted |= WANTED[variant]
         made = _followup_value(followup_set, variant, begin, end)
-        return [Arm(f"flr:{variant}:{followup_set.name}", (self.options.model,), made)]
+        name, digest = f"flr:{variant}:{followup_set.name}", followups.digest(followup_set)
+        return [Arm(name, (self.options.model,), made, definition=digest)]
 
     def _direct(self, _: str) -> list[Arm]:
         self._of_model(self.options.model).wanted |= Wanted(response=True)
@@ -177,7 +180,7 @@ class _Building:
         made: dict[str, Pass] = {}
         for model, needs in self.needs.items():
             options = self._options(model)
-            made[model] = ModelPass(options, needs.sets, needs.wanted, workers, responses_of)
+            made[model] = ModelPass(options, needs.sets, needs.wanted, workers)
         for model in self.judges:
             wanted = Wanted(response=True)
             made[f"judge:{model}"] = ModelPass(self._options(model), (), wanted, workers, judged)

@@ -63,18 +63,12 @@ def _ordered_pairs(count: int) -> list[tuple[int, int]]:
 
 def judged(item: Item) -> tuple[Conversation, ...]:
     """What a judge is asked: every two responses in both orders, with either letter as answer."""
-    return tuple(
-        Conversation.of(
-            _question(
-                item.conversations[i].prompt,
-                item.conversations[i].response,
-                item.conversations[j].response,
-            ),
-            letter,
-        )
-        for i, j in _ordered_pairs(len(item.conversations))
-        for letter in LETTERS
+    given = item.conversations
+    questions = (
+        _question(given[i].prompt, given[i].response, given[j].response)
+        for i, j in _ordered_pairs(len(given))
     )
+    return tuple(Conversation.of(question, letter) for question in questions for letter in LETTERS)
 
 
 def preferences(item: Item, answers: Sequence[Measured]) -> Float[np.ndarray, " response"]:

@@ -2,11 +2,11 @@
 
     items -> blocks -> what the store lacks is measured, pass by pass -> a column a reward
 
-What an item's rewards say about a reward is the affair of `evaluate`.
+What the columns say about a reward is the affair of `evaluate`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,20 @@ import numpy as np
 from flr import runs
 from flr.datasets.base import Dataset, Item
 from flr.errors import UserError
+from flr.evaluation.answers import LeftOut, answered
 from flr.evaluation.arms import Arm, Arms, Valued
 from flr.evaluation.figures import Column
 from flr.evaluation.passes import Found, Pass
 from flr.filling import Progress
 from flr.measuring import Measured, Skipped
 from flr.runs import Store
+from flr.workers import Finished
 
 FLOOR_ITEMS = 8
 """Items of a set that are measured a second time, each alone, for the noise floor."""
+
+MOST_COMPARED = 10
+"""Most responses of an item that are compared two by two; the questions grow with their square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Plan:
         dataset: all its items.
         arms: the rewards that it can have.
         not_computed: why it cannot have the others.
-        blocks: its items, and then the items of the noise floor, each alone.
+        blocks: its items.
+        alone: items of the noise floor, each as a block; in `blocks` each of them has company.
     """
 
     dataset: Dataset
@@ -42,27 +48,40 @@ class Plan:
     blocks: Sequence[Sequence[Item]]
     alone: Sequence[Sequence[Item]]
 
-    def needs(self, name: str) -> bool:
-        """Whether one of its rewards is made of a pass."""
-        return any(name in arm.passes for arm in self.arms)
+    def blocks_of(self, name: str, one: Pass) -> list[Sequence[Item]]:
+        """The blocks that a pass has to measure for this set."""
+        if not any(name in arm.passes for arm in self.arms):
+            return []
+        return [*self.blocks, *(self.alone if one.batches else ())]
+
+
+def _cannot_compare(items: Sequence[Item]) -> str:
+    """Why the items' responses cannot be compared two by two; empty where they can."""
+    sizes = [len(item.conversations) for item in items]
+    if min(sizes) < 2:
+        lonely = sum(size < 2 for size in sizes)
+        return f"it compares responses, and {lonely} of {len(sizes)} items have only one"
+    if max(sizes) > MOST_COMPARED:
+        return f"it compares every two responses, and an item has {max(sizes)} of them"
+    return ""
 
 
 def make_plan(dataset: Dataset, arms: Arms, seed: int) -> Plan:
     """What is to be measured for a set, and which rewards it cannot have."""
-    lonely = sum(len(item.conversations) < 2 for item in dataset.items)
-    reason = f"it compares responses, and {lonely} items have only one"
-    refused = {arm.name: reason for arm in arms.arms if arm.compares and lonely}
+    reason = _cannot_compare(dataset.items)
+    refused = {arm.name: reason for arm in arms.arms if arm.compares and reason}
     usable = tuple(arm for arm in arms.arms if arm.name not in refused)
-    drawn = np.random.default_rng(seed).permutation(len(dataset.items))[:FLOOR_ITEMS]
     blocks = list(runs.blocks(dataset.items))
-    return Plan(dataset, usable, refused, blocks, [[dataset.items[at]] for at in sorted(drawn)])
+    together = [item for block in blocks for item in block if len(block) > 1]
+    drawn = np.random.default_rng(seed).permutation(len(together))[:FLOOR_ITEMS]
+    return Plan(dataset, usable, refused, blocks, [[together[at]] for at in sorted(drawn)])
 
 
 def fill(store: Store, plans: Sequence[Plan], arms: Arms, progress: Progress) -> int:
     """Lets every pass measure what the store lacks; returns how many blocks those were."""
     needed = {
-        name: [block for plan in plans if plan.needs(name) for block in (*plan.blocks, *plan.alone)]
-        for name in arms.passes
+        name: [block for plan in plans for block in plan.blocks_of(name, one)]
+        for name, one in arms.passes.items()
     }
     sizes = {name: sum(map(len, one.work(needed[name]))) for name, one in arms.passes.items()}
     total, before, computed = sum(sizes.values()), 0, 0
@@ -76,60 +95,42 @@ def fill(store: Store, plans: Sequence[Plan], arms: Arms, progress: Progress) ->
     return computed
 
 
-def _found(
-    store: Store, plan: Plan, passes: Mapping[str, Pass], blocks: Sequence[Sequence[Item]]
-) -> Mapping[str, list[Found]]:
-    """What each pass that the set needs found out about each item of the blocks."""
-    return {
-        name: [found for block in blocks for found in one.found(store, block)]
-        for name, one in passes.items()
-        if plan.needs(name)
-    }
+@dataclass(slots=True)
+class Spent:
+    """What a pass did, all blocks and runs together.
 
+    Args:
+        conversations: how many it was asked about.
+        skipped: how many of them it could not be asked about.
+        cut: how many had their oldest messages left out to fit the model.
+        tokens_run: tokens that went through the model.
+        tokens_asked: tokens that the same requests hold, one row each.
+        seconds: that it took.
+        paths: which paths the engine took, and why.
+    """
 
-def _skipped(items: Sequence[Item], found: Mapping[str, list[Found]]) -> dict[str, str]:
-    """Items that a pass left out, with the reason."""
-    return {
-        item.id: one.reason
-        for answers in found.values()
-        for item, measured in zip(items, answers, strict=True)
-        for one in measured
-        if isinstance(one, Skipped)
-    }
+    conversations: int = 0
+    skipped: int = 0
+    cut: int = 0
+    tokens_run: int = 0
+    tokens_asked: int = 0
+    seconds: float = 0.0
+    paths: set[str] = field(default_factory=set[str])
 
+    def add(self, block: Finished) -> None:
+        """Adds a block's work."""
+        self.conversations += len(block.responses)
+        self.skipped += sum(isinstance(one, Skipped) for one in block.responses)
+        self.cut += sum(isinstance(one, Measured) and one.dropped > 0 for one in block.responses)
+        self.tokens_run += block.tally.tokens_run
+        self.tokens_asked += block.tally.tokens_asked
+        self.seconds += block.seconds
+        self.paths.add(block.path)
 
-def _valued(
-    arm: Arm, items: Sequence[Item], found: Mapping[str, list[Found]], skipped: Mapping[str, str]
-) -> list[Valued]:
-    """A reward of every item that is not skipped."""
-    return [
-        arm.value(item, [_all_measured(found[name][at]) for name in arm.passes])
-        for at, item in enumerate(items)
-        if item.id not in skipped
-    ]
-
-
-def _all_measured(found: Found) -> list[Measured]:
-    measured = [one for one in found if isinstance(one, Measured)]
-    assert len(measured) == len(found), "an item with a skipped conversation is left out"
-    return measured
-
-
-def _floor(arm: Arm, usual: Mapping[str, Valued], alone: Mapping[str, Valued]) -> float | None:
-    """The largest change of a reward by the company in which it was measured."""
-    if not arm.passes:
-        return 0.0
-    changes = [np.abs(usual[name].values - one.values).max() for name, one in alone.items()]
-    return float(max(changes)) if changes else None
-
-
-def _column(valued: Sequence[Valued], floor: float | None) -> Column:
-    names = list(valued[0].categories)
-    return Column(
-        [one.values for one in valued],
-        {name: [one.categories[name] for one in valued] for name in names},
-        floor,
-    )
+    def as_plain(self) -> dict[str, Any]:
+        """For the record."""
+        counts = {name: getattr(self, name) for name in self.__slots__}
+        return counts | {"seconds": round(self.seconds, 1), "paths": sorted(self.paths)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,53 +138,98 @@ class Outcome:
     """The rewards of one set.
 
     Args:
-        dataset: without the items that were skipped.
+        dataset: without what was left out.
         columns: by name of the reward.
-        skipped: items that were left out, with the reason.
+        left_out: what could not be asked about, with the reason.
     """
 
     dataset: Dataset
     columns: Mapping[str, Column]
-    skipped: Mapping[str, str]
+    left_out: Sequence[LeftOut]
 
 
-def make_outcome(store: Store, plan: Plan, passes: Mapping[str, Pass]) -> Outcome:
+def _walk(
+    store: Store,
+    plan: Plan,
+    passes: Mapping[str, Pass],
+    blocks: Sequence[Sequence[Item]],
+    spent: Mapping[str, Spent],
+) -> Iterator[tuple[Item, Mapping[str, Found]]]:
+    """Every item of the blocks, with what each pass that the set needs found out about it."""
+    needed = {name for arm in plan.arms for name in arm.passes}
+    for block in blocks:
+        found: dict[str, list[Found]] = {}
+        for name in needed:
+            found[name], finished = passes[name].found(store, block)
+            spent[name].add(finished)
+        for at, item in enumerate(block):
+            yield item, {name: found[name][at] for name in needed}
+
+
+def _floors(
+    store: Store,
+    plan: Plan,
+    passes: Mapping[str, Pass],
+    usual: Mapping[str, Mapping[str, Valued]],
+    spent: Mapping[str, Spent],
+) -> dict[str, float | None]:
+    """How far each reward moves when an item is measured alone: the largest change of a response.
+
+    Rewards that no model makes in batches do not move.
+    """
+    changes: dict[str, list[float]] = {arm.name: [] for arm in plan.arms}
+    moving = [arm for arm in plan.arms if any(passes[name].batches for name in arm.passes)]
+    asked = replace(plan, arms=tuple(moving))
+    for item, found in _walk(store, asked, passes, plan.alone if moving else (), spent):
+        left, lost = answered(plan.dataset, item, found, passes)
+        for arm in moving:
+            before = usual[arm.name].get(item.id)
+            if left is not None and not lost and before is not None:
+                alone = left.valued(arm, passes).values
+                if len(alone) == len(before.values):
+                    changes[arm.name].append(float(np.abs(alone - before.values).max()))
+    names = {arm.name for arm in moving}
+    return {n: max(c, default=None) if n in names else 0.0 for n, c in changes.items()}
+
+
+def _column(valued: Sequence[Valued], floor: float | None) -> Column:
+    return Column(
+        [one.values for one in valued],
+        {name: [one.categories[name] for one in valued] for name in valued[0].categories},
+        floor,
+    )
+
+
+def make_outcome(
+    store: Store, plan: Plan, passes: Mapping[str, Pass], spent: Mapping[str, Spent]
+) -> Outcome:
     """The rewards of a set whose blocks are all measured.
+
+    Args:
+        store: holds the blocks.
+        plan: of the set.
+        passes: by name.
+        spent: what each pass did is added to it.
 
     Raises:
         UserError: no item is left, each having been skipped.
     """
-    items, again = plan.dataset.items, [item for (item,) in plan.alone]
-    found = _found(store, plan, passes, plan.blocks)
-    found_alone = _found(store, plan, passes, plan.alone)
-    skipped = _skipped(items, found)
-    kept = tuple(item for item in items if item.id not in skipped)
-    if not kept:
-        reason = next(iter(skipped.values()))
-        raise UserError(f"{plan.dataset.name}: every item was left out; the last one: {reason}")
-    columns: dict[str, Column] = {}
-    for arm in plan.arms:
-        valued = _valued(arm, items, found, skipped)
-        usual = {item.id: one for item, one in zip(kept, valued, strict=True)}
-        by_itself = _valued(arm, again, found_alone, skipped)
-        names = [item.id for item in again if item.id not in skipped]
-        floor = _floor(arm, usual, dict(zip(names, by_itself, strict=True)))
-        columns[arm.name] = _column(valued, floor)
-    return Outcome(replace(plan.dataset, items=kept), columns, skipped)
-
-
-def work(store: Store, plans: Sequence[Plan], one: Pass, name: str) -> dict[str, Any]:
-    """What a pass did, all runs together."""
-    blocks = [b for plan in plans if plan.needs(name) for b in (*plan.blocks, *plan.alone)]
-    done = one.finished(store, blocks)
-    measured = [m for block in done for m in block.responses if isinstance(m, Measured)]
-    return {
-        "made_with": dict(one.fingerprint),
-        "conversations": sum(len(block.responses) for block in done),
-        "skipped": sum(isinstance(m, Skipped) for block in done for m in block.responses),
-        "cut": sum(m.dropped > 0 for m in measured),
-        "tokens_run": sum(block.tally.tokens_run for block in done),
-        "tokens_asked": sum(block.tally.tokens_asked for block in done),
-        "seconds": round(sum(block.seconds for block in done), 1),
-        "paths": sorted({block.path for block in done}),
+    items: list[Item] = []
+    left_out: list[LeftOut] = []
+    valued: dict[str, dict[str, Valued]] = {arm.name: {} for arm in plan.arms}
+    for item, found in _walk(store, plan, passes, plan.blocks, spent):
+        left, lost = answered(plan.dataset, item, found, passes)
+        left_out.extend(lost)
+        if left is not None:
+            items.append(left.item)
+            for arm in plan.arms:
+                valued[arm.name][item.id] = left.valued(arm, passes)
+    if not items:
+        raise UserError(
+            f"{plan.dataset.name}: every item was left out; the first one: {left_out[0].reason}"
+        )
+    floors = _floors(store, plan, passes, valued, spent)
+    columns = {
+        name: _column(list(by_item.values()), floors[name]) for name, by_item in valued.items()
     }
+    return Outcome(replace(plan.dataset, items=tuple(items)), columns, left_out)

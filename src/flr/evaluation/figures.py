@@ -6,14 +6,15 @@ What has no answer is None.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
-from flr.datasets.base import Dataset
+from flr.datasets.base import Dataset, Item
+from flr.errors import UserError
 from flr.resampling import Estimate, Statistic, mean
 
 Key = tuple[str, ...]
@@ -39,8 +40,8 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a procedure found of one reward, before anything is resampled.
+class Figures:
+    """The figures of one reward, before anything is resampled.
 
     Args:
         statistics: the figures, by their place in the result.
@@ -53,9 +54,45 @@ class Measured:
     compared: Key
 
 
+def check_values(values: Float[np.ndarray, " _"], item: Item, name: str) -> None:
+    """Refuses what is no reward for every response of an item.
+
+    Args:
+        values: one a response.
+        item: any.
+        name: of the reward.
+
+    Raises:
+        UserError: it names the reward, the item and the first such response.
+    """
+    if values.shape != (len(item.labels),):
+        raise UserError(
+            f"{name}: {len(values)} values for item {item.id!r}; "
+            f"expected {len(item.labels)}, one a response."
+        )
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise UserError(
+            f"{name}: response {bad[0] + 1} of item {item.id!r} got {values[bad[0]]}; "
+            "a reward is a finite number."
+        )
+
+
+def numbered(names: Iterable[str], order: Iterable[str]) -> Int[np.ndarray, " name"]:
+    """The place of each name in `order`, from 0; names may be as long as prompts.
+
+    Example:
+        >>> numbered(["b", "a", "b"], order="ab")
+        array([1, 0, 1])
+    """
+    place = {name: at for at, name in enumerate(order)}
+    return np.array([place[name] for name in names], np.int64)
+
+
 def group_indices(dataset: Dataset) -> Int[np.ndarray, " item"]:
     """The group of each item, numbered from 0 in the order of their names."""
-    return np.unique([item.group for item in dataset.items], return_inverse=True)[1]
+    groups = [item.group for item in dataset.items]
+    return numbered(groups, sorted(set(groups)))
 
 
 def response_indices(dataset: Dataset) -> Int[np.ndarray, " response"]:
@@ -82,9 +119,9 @@ def by_subset(statistic: Statistic, subsets: Sequence[str]) -> dict[Key, Statist
         statistic: of the whole set.
         subsets: the subset of each of its values; values with an empty one are in no subset.
     """
-    of_value: Shaped[np.ndarray, " value"] = np.array(subsets)
-    names = [name for name in dict.fromkeys(subsets) if name]
-    return {("subsets", name): statistic.where(of_value == name) for name in names}
+    names = list(dict.fromkeys(subsets))
+    own = numbered(subsets, names)
+    return {("subsets", n): statistic.where(own == at) for at, n in enumerate(names) if n}
 
 
 def most_common_share(

@@ -16,8 +16,9 @@ from flr.engines.base import Tally
 from flr.engines.classifier import Classifier
 from flr.errors import RenderError
 from flr.filling import Block, Progress, fill, finished
-from flr.loading import ModelOptions, Parts, make_classifier, prepare_sets
+from flr.loading import Parts, make_classifier, prepare_sets
 from flr.measuring import Measured, Skipped, Values, Wanted
+from flr.options import ModelOptions
 from flr.runs import Store
 from flr.types import Conversation, FollowUpSet
 from flr.workers import Finished, measure_blocks
@@ -31,6 +32,10 @@ class Pass(ABC):
 
     fingerprint: Mapping[str, Any]
     """Everything but the items that changes the bits of what it finds."""
+    of_responses: bool = True
+    """Whether it asks about the item's own conversations, one by one in their order."""
+    batches: bool = True
+    """Whether the company in which a conversation is measured may change its bits."""
 
     @abstractmethod
     def asks(self, item: Item) -> tuple[Conversation, ...]:
@@ -48,20 +53,12 @@ class Pass(ABC):
         """Measures the blocks that the store lacks; returns how many those were."""
         return fill(store, self.work(blocks), self.fingerprint, self.measure, progress)
 
-    def finished(self, store: Store, blocks: Sequence[Sequence[Item]]) -> list[Finished]:
-        """Blocks that were measured."""
-        return [finished(store, block, self.fingerprint) for block in self.work(blocks)]
-
-    def found(self, store: Store, block: Sequence[Item]) -> list[Found]:
-        """What was found out about each item of a block that was measured."""
-        (done,) = self.finished(store, [block])
+    def found(self, store: Store, block: Sequence[Item]) -> tuple[list[Found], Finished]:
+        """What was found out about each item of a block that was measured, and the block's work."""
+        asked = [self.asks(item) for item in block]
+        done = finished(store, [one for of_item in asked for one in of_item], self.fingerprint)
         answers = iter(done.responses)
-        return [[next(answers) for _ in self.asks(item)] for item in block]
-
-
-def responses_of(item: Item) -> tuple[Conversation, ...]:
-    """The item's own conversations."""
-    return item.conversations
+        return [[next(answers) for _ in of_item] for of_item in asked], done
 
 
 @final
@@ -73,7 +70,7 @@ class ModelPass(Pass):
         followup_sets: what the user may say next; may be empty.
         wanted: what is asked about each conversation.
         workers: number of processes; None for one a GPU, or one on CPU.
-        asks: the conversations of an item.
+        asks: the conversations that it asks about in place of the item's own.
     """
 
     def __init__(
@@ -82,16 +79,17 @@ class ModelPass(Pass):
         followup_sets: Sequence[FollowUpSet],
         wanted: Wanted,
         workers: int | None = None,
-        asks: Callable[[Item], tuple[Conversation, ...]] = responses_of,
+        asks: Callable[[Item], tuple[Conversation, ...]] | None = None,
     ) -> None:
         self.options, self.workers, self._asks = options, workers, asks
+        self.of_responses = asks is None
         # A benchmark's rows are nobody's to mend: what a template cannot take is left out, counted.
         self.parts: Parts = prepare_sets(options, followup_sets, wanted, (RenderError,))
         self.fingerprint = self.parts.fingerprint
 
     def asks(self, item: Item) -> tuple[Conversation, ...]:
         """The conversations that it asks about."""
-        return self._asks(item)
+        return self._asks(item) if self._asks else item.conversations
 
     def measure(self, blocks: Sequence[Block]) -> Iterator[tuple[int, Finished]]:
         """Measures blocks, in any order; see `flr.workers`."""
@@ -100,11 +98,13 @@ class ModelPass(Pass):
 
 @final
 class ClassifierPass(Pass):
-    """A sequence-classification reward model's pass, in this process.
+    """A sequence-classification reward model's pass, in this process, row by row.
 
     Args:
         options: which model, and how it is loaded.
     """
+
+    batches = False
 
     def __init__(self, options: ModelOptions) -> None:
         self.options = options

@@ -12,8 +12,16 @@ from jaxtyping import Float, Int
 
 from flr.correlations import kendall_of_rows, resampled_spearman, scaled, spearman_of_rows
 from flr.datasets.base import Dataset
-from flr.evaluation.figures import Column, Key, Measured, labels, lengths, response_indices
-from flr.resampling import FOR_CORRELATIONS, Statistic, mean, ratio
+from flr.evaluation.figures import (
+    Column,
+    Figures,
+    Key,
+    labels,
+    lengths,
+    numbered,
+    response_indices,
+)
+from flr.resampling import FOR_CORRELATIONS, Resampled, Statistic, mean, ratio
 
 
 def _elo_numbers(dataset: Dataset) -> dict[str, float]:
@@ -25,32 +33,37 @@ def _elo_numbers(dataset: Dataset) -> dict[str, float]:
     return found
 
 
-def _system_indices(dataset: Dataset, names: Sequence[str]) -> Int[np.ndarray, " response"]:
-    at = {name: place for place, name in enumerate(names)}
-    return np.array([at[system] for item in dataset.items for system in item.systems])
-
-
-def _over_systems(
+def _drawn(
     drawn: Float[np.ndarray, "resample group"],
-    rewards: Float[np.ndarray, " response"],
-    system: Int[np.ndarray, " response"],
-    index: Int[np.ndarray, " response"],
-    *,
+    sums: Float[np.ndarray, "group system"],
+    counts: Float[np.ndarray, "group system"],
     correlation: Callable[..., Float[np.ndarray, " _"]],
     elo: Float[np.ndarray, " system"],
 ) -> Float[np.ndarray, " resample"]:
+    return correlation(ratio(drawn @ sums, drawn @ counts), elo)
+
+
+def _over_systems(
+    rewards: Float[np.ndarray, " response"],
+    system: Int[np.ndarray, " response"],
+    index: Int[np.ndarray, " response"],
+    groups: int,
+    *,
+    correlation: Callable[..., Float[np.ndarray, " _"]],
+    elo: Float[np.ndarray, " system"],
+) -> Resampled:
     """Correlation of the systems' mean rewards with their Elo numbers.
 
     NaN where a system has no response among the drawn.
     """
-    shape = drawn.shape[1], len(elo)
+    shape = groups, len(elo)
     cell = index * len(elo) + system
     sums = np.bincount(cell, scaled(rewards), shape[0] * shape[1]).reshape(shape)
     counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-    return correlation(ratio(drawn @ sums, drawn @ counts), elo)
+    return partial(_drawn, sums=sums, counts=counts, correlation=correlation, elo=elo)
 
 
-def measure(dataset: Dataset, column: Column) -> Measured:
+def measure(dataset: Dataset, column: Column) -> Figures:
     """Every figure of one reward on a set of systems.
 
     Args:
@@ -61,8 +74,8 @@ def measure(dataset: Dataset, column: Column) -> Measured:
         Its statistics and counts; `compared` is Spearman's correlation.
     """
     elo = _elo_numbers(dataset)
-    system, index = _system_indices(dataset, list(elo)), response_indices(dataset)
-    numbers = np.array(list(elo.values()))
+    system = numbered((name for item in dataset.items for name in item.systems), elo)
+    index, numbers = response_indices(dataset), np.array(list(elo.values()))
 
     def over_systems(
         values: Sequence[Float[np.ndarray, " _"]], correlation: Callable[..., np.ndarray]
@@ -90,4 +103,4 @@ def measure(dataset: Dataset, column: Column) -> Measured:
         "inside_floor": None,
         "categories": {},
     }
-    return Measured(statistics, plain, ("spearman",))
+    return Figures(statistics, plain, ("spearman",))

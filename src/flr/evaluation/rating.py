@@ -18,8 +18,8 @@ from flr.correlations import (
 from flr.datasets.base import Dataset, Item
 from flr.evaluation.figures import (
     Column,
+    Figures,
     Key,
-    Measured,
     by_subset,
     group_indices,
     inside_floor,
@@ -49,7 +49,7 @@ def _within_prompt(
     return np.concatenate(margins), index
 
 
-def measure(dataset: Dataset, column: Column) -> Measured:
+def measure(dataset: Dataset, column: Column) -> Figures:
     """Every figure of one reward on a set of ratings.
 
     Args:
@@ -88,4 +88,4 @@ def measure(dataset: Dataset, column: Column) -> Measured:
         "categories": {},
     }
     plain |= {} if len(margins) else {"within_prompt": None}
-    return Measured(statistics, plain, ("pearson",))
+    return Figures(statistics, plain, ("pearson",))

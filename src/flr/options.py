@@ -1,0 +1,93 @@
+"""The options that have a say in the numbers: which model measures and how, what a reward is.
+
+Command line, Python interface, run record and block keys all come from these; what is made of them
+is `loading`'s.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from flr.chat import Form
+from flr.devices import Dtype
+from flr.errors import OptionError, did_you_mean
+from flr.measuring import Policy
+from flr.sources import SMOLLM2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model measures, and how."""
+
+    model: str = SMOLLM2
+    """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hugging Face id."""
+    form: Form = "user"
+    """Who says the follow-up: the user, or the assistant of a feedback-tuned model."""
+    dtype: Dtype = "auto"
+    """Precision of the model; auto is bf16 where the processor multiplies it natively."""
+    batch_tokens: int | None = None
+    """Most tokens in one forward pass; bounds the memory [default: 4096 on CPU, 16384 on GPU]."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, ... [default: cuda where there is one]."""
+    device_map: Literal["auto"] | None = None
+    """auto spreads a model that is larger than one GPU over several."""
+    quantization: Literal["int8", "nf4"] | None = None
+    """Pack the weights with bitsandbytes, where that is installed."""
+    threads: int | None = None
+    """CPU threads of a process [default: the cores, divided among the workers]."""
+    chat_template: Path | None = None
+    """Jinja file to render conversations with, in place of the model's own template."""
+    strip_thinking: bool = False
+    """Remove the think blocks of the assistant before scoring."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        for name in ("batch_tokens", "threads"):
+            check_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions(ModelOptions):
+    """What a scorer is made of."""
+
+    set: str = "default"
+    """Follow-up set: a name from `flr followups list`, or a YAML file."""
+    reward: Literal["mean", "sum", "pmi", "official"] = "mean"
+    """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
+    weights: dict[str, float] = field(default_factory=dict[str, float])
+    """Weight of a category (--weights.correctness 2), relative to the others."""
+    on_overflow: Policy = "error"
+    """For a last prompt and response that are longer than the model: stop, or leave them out."""
+    on_special: Policy = "error"
+    """For text that holds the model's special tokens: stop, or leave the conversation out."""
+
+
+def check_positive(name: str, number: int | None) -> None:
+    """Raises where an option that counts something is 0 or less."""
+    if number is not None and number < 1:
+        raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
+
+
+def _check_choices(options: ModelOptions) -> None:
+    """Raises where an option is none of the values that its type lists."""
+    for name, kind in get_type_hints(type(options)).items():
+        kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+        choices = [one for k in kinds if get_origin(k) is Literal for one in get_args(k)]
+        given = getattr(options, name)
+        if choices and given not in (choices if type(None) not in kinds else [*choices, None]):
+            raise OptionError(
+                f"--{name.replace('_', '-')} {given}: one of {', '.join(choices)} was expected."
+                f"{did_you_mean(str(given), choices)}"
+            )
+
+
+def check_workers(workers: int | None, device_map: str | None) -> None:
+    """Raises for a number of processes that cannot be."""
+    check_positive("workers", workers)
+    if device_map and (workers or 1) > 1:
+        raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")

@@ -1,0 +1,181 @@
+"""The tables of a benchmark: what `results.md` and `report.html` both show of one set.
+
+From the set's results alone; cells are worded, not escaped.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flr.report.bench.words import (
+    NONE,
+    SPOILT,
+    Figure,
+    Kind,
+    correlation,
+    kind_of,
+    known,
+    majority_of,
+    reward_value,
+    share,
+    short,
+)
+
+Word = Callable[[Figure | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; the first column names the row.
+
+    Args:
+        title: what it shows.
+        header: titles of the columns.
+        rows: cells, as many as titles.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def _key(key: str, word: Word) -> Callable[[Mapping[str, Any]], str]:
+    return lambda reward: word(reward.get(key))
+
+
+def _inside_floor(reward: Mapping[str, Any]) -> str:
+    inside = reward.get("inside_floor")
+    return NONE if inside is None else f"{inside:,} (±{short(reward.get('noise_floor'))})"
+
+
+def _ties(reward: Mapping[str, Any]) -> str:
+    return NONE if reward.get("ties") is None else f"{reward['ties']:,}"
+
+
+COLUMNS: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
+    "pairwise": {
+        "Length correlation": _key("length_correlation", correlation),
+        "Shorter preferred": _key("shorter_preferred", share),
+        "Similar length": _key("similar_length", share),
+        "Ties": _ties,
+        "Ties as wrong": _key("strict", share),
+        "Inside noise floor": _inside_floor,
+    },
+    "rating": {
+        "Spearman": _key("spearman", correlation),
+        "Kendall": _key("kendall", correlation),
+        "Partial, given length": _key("partial", correlation),
+        "Within prompt": _key("within_prompt", share),
+        "Length correlation": _key("length_correlation", correlation),
+        "Inside noise floor": _inside_floor,
+    },
+    "ranking": {
+        "Kendall": _key("kendall", correlation),
+        "Length correlation": _key("length_correlation", correlation),
+        "Inside noise floor": _inside_floor,
+    },
+    SPOILT: {"Ties": _ties, "Inside noise floor": _inside_floor},
+}
+"""The columns of each kind after the main figure and the difference to the reference."""
+
+
+def _words(of_set: Mapping[str, Any], reference: str | None) -> dict[str, Callable[..., str]]:
+    """How the cells of each column are worded, by its title."""
+    kind = kind_of(of_set)
+    words = {kind.title: _key(kind.main, kind.word)}
+    if reference in of_set["rewards"]:
+        words[f"Difference to {reference}{kind.unit}"] = _key("difference", kind.word_difference)
+    # A mean over all ways of spoiling, the control among them, would be of nothing.
+    return COLUMNS[SPOILT] if kind.name == SPOILT else {**words, **COLUMNS[kind.name]}
+
+
+def _columns(of_set: Mapping[str, Any], reference: str | None) -> dict[str, list[str]]:
+    """The cells of every column by its title; a column without any answer is left out."""
+    rewards, words = of_set["rewards"], _words(of_set, reference)
+    columns = {title: [word(of) for of in rewards.values()] for title, word in words.items()}
+    return {title: cells for title, cells in columns.items() if set(cells) - {NONE}}
+
+
+def _main_table(of_set: Mapping[str, Any], reference: str | None) -> Table:
+    """A row a reward, then the majority."""
+    columns = _columns(of_set, reference)
+    cells = zip(*columns.values(), strict=True) if columns else ((),) * len(of_set["rewards"])
+    rows = [(name, *row) for name, row in zip(of_set["rewards"], cells, strict=True)]
+    majority = majority_of(of_set)
+    if majority is not None and columns:
+        word = kind_of(of_set).word
+        rows += [("majority", word(majority), *[NONE] * (len(columns) - 1))]
+    return Table("Rewards", ("Reward", *columns), tuple(rows))
+
+
+def _parts_table(
+    title: str, first: str, parts: Mapping[str, Mapping[str, Figure]], word: Word, *, count: bool
+) -> Table | None:
+    """A row a part of the set, a column a reward; None where no reward has such parts."""
+    columns = {name: figures for name, figures in parts.items() if figures}
+    names = list(dict.fromkeys(part for column in columns.values() for part in column))
+    if not names:
+        return None
+    rows = []
+    for name in names:
+        figures = [column.get(name) for column in columns.values()]
+        counts = [figure["count"] for figure in figures if figure]
+        middle = (f"{max(counts):,}",) if count else ()
+        rows.append((name, *middle, *map(word, figures)))
+    return Table(title, (first, *(("Count",) if count else ()), *columns), tuple(rows))
+
+
+def _by(rewards: Mapping[str, Any], key: str) -> dict[str, Mapping[str, Figure]]:
+    return {name: reward.get(key) or {} for name, reward in rewards.items()}
+
+
+def _subsets(reward: Mapping[str, Any]) -> dict[str, Figure]:
+    """The figures by subset, the last one their mean where there is one."""
+    figures: dict[str, Figure] = dict(reward.get("subsets") or {})
+    mean: Figure | None = reward.get("subset_mean")
+    return figures | ({"mean of subsets": mean} if mean and known(mean["value"]) else {})
+
+
+def _spoilt_table(kind: Kind, rewards: Mapping[str, Any]) -> Table | None:
+    """A row a way of spoiling; nothing that is taken over all of them."""
+    title = f"{kind.title}, by what the other one is"
+    return _parts_table(title, "Other", _by(rewards, "subsets"), kind.word, count=True)
+
+
+def _whole_tables(kind: Kind, rewards: Mapping[str, Any]) -> list[Table | None]:
+    by, word = f"{kind.title} by", kind.word
+    subsets = {name: _subsets(reward) for name, reward in rewards.items()}
+    return [
+        _parts_table(f"{by} section", "Section", _by(rewards, "sections"), word, count=False),
+        _parts_table(f"{by} subset", "Subset", subsets, word, count=True),
+        _parts_table(f"{by} category", "Category", _by(rewards, "categories"), word, count=False),
+        _systems_table(rewards),
+    ]
+
+
+def _systems_table(rewards: Mapping[str, Any]) -> Table | None:
+    """The mean reward of every system beside its Elo number, the highest Elo first."""
+    columns = {name: reward["systems"] for name, reward in rewards.items() if reward.get("systems")}
+    elo = {name: figure["elo"] for column in columns.values() for name, figure in column.items()}
+    rows = [
+        (name, short(elo[name]), *(reward_value(column.get(name)) for column in columns.values()))
+        for name in sorted(elo, key=lambda name: -elo[name])
+    ]
+    header = ("System", "Elo", *columns)
+    return Table("Mean reward of each system", header, tuple(rows)) if rows else None
+
+
+def set_tables(of_set: Mapping[str, Any], reference: str | None) -> list[Table]:
+    """All tables of one set, the rewards' own first.
+
+    Args:
+        of_set: one of the results' `sets`.
+        reference: the reward that others are held against; None where there is none.
+    """
+    kind, rewards = kind_of(of_set), of_set["rewards"]
+    own = _main_table(of_set, reference)
+    if kind.name == SPOILT:
+        tables = [_spoilt_table(kind, rewards), own]
+    else:
+        tables = [own, *_whole_tables(kind, rewards)]
+    return [table for table in tables if table is not None]

@@ -1,0 +1,1 @@
+"""What explains a reward, as a page and for a terminal."""
