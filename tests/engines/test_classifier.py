@@ -13,9 +13,9 @@ from flr.datasets.base import Item
 from flr.engines.classifier import Classifier
 from flr.errors import ModelError, OptionError
 from flr.evaluation.passes import ClassifierPass
-from flr.options import ModelOptions
 from flr.measuring import Measured, Skipped, Values
 from flr.models import load_classifier
+from flr.options import ModelOptions
 from flr.sources import locate
 from flr.types import Conversation
 from tests.tiny_classifier import save_tiny_classifier

@@ -7,8 +7,8 @@ from flr import followups
 from flr.errors import OptionError
 from flr.evaluation.arms import Arm, Arms, parse
 from flr.evaluation.passes import ClassifierPass, ModelPass
-from flr.options import ModelOptions
 from flr.measuring import Measured, Values, Wanted
+from flr.options import ModelOptions
 from flr.scoring import value
 from tests.evaluation.planted import pairs
 

@@ -6,8 +6,8 @@ from flr import followups
 from flr.evaluation.baselines import judged
 from flr.evaluation.passes import ModelPass
 from flr.loading import load
-from flr.options import ModelOptions
 from flr.measuring import Measured, Skipped, Wanted
+from flr.options import ModelOptions
 from flr.runs import Store
 from tests.evaluation.planted import item, pairs
 
