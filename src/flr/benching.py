@@ -21,7 +21,7 @@ from flr.errors import OptionError, OutputError
 from flr.evaluation.arms import Arms, parse
 from flr.evaluation.comparing import Outcome, Plan, Spent, fill, make_outcome, make_plan
 from flr.evaluation.robustness import attacked
-from flr.files import write_text
+from flr.files import make_folder, write_text
 from flr.filling import Progress
 from flr.options import ModelOptions, check_positive, check_workers
 from flr.report.bench.html import page
@@ -118,15 +118,6 @@ def _run_key(plans: Sequence[Plan], arms: Arms, options: BenchOptions, notes: Se
     )
 
 
-def _folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{output}: is no folder, nor can it be made ({error.strerror})"
-        ) from error
-
-
 def _earlier(output: Path, run_key: str, *, force: bool) -> dict[str, Any] | None:
     """The results of this very run, where it is finished; raises where another's lie there."""
     path = output / RESULTS
@@ -187,7 +178,7 @@ def bench(
     for note in (*notes, *_refusals(plans)):
         warn(note)
     run_key = _run_key(plans, arms, options, notes)
-    _folder(output)
+    make_folder(output)
     earlier = _earlier(output, run_key, force=options.force)
     if earlier is not None:
         return BenchReport(earlier, computed=0, finished_before=True)

@@ -32,6 +32,19 @@ def check_place(path: Path) -> None:
         raise OutputError(f"{str(path)[:200]!r}: no such place ({error}).") from error
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, where it is missing.
+
+    Raises:
+        OutputError: something else has its name, or it may not be made there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{path}: is no folder, nor can it be made ({reason})") from error
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which takes its place when the block ends well; else nothing is left.

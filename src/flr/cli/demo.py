@@ -20,8 +20,8 @@ from flr import io
 from flr.cli.explain import console
 from flr.cli.progress import bar
 from flr.demo import pairs
-from flr.errors import OutputError
 from flr.explaining import explain_row
+from flr.files import make_folder
 from flr.report.explain.movements import Explained
 from flr.report.explain.terminal import render_terminal
 from flr.score_file import Report, ScoreOptions, score_file
@@ -52,12 +52,7 @@ class _Response:
 
 def _write_input(folder: Path) -> Path:
     """The conversations as rows of pairs, in a folder that is made where it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: is no folder, nor can it be made ({error.strerror})"
-        ) from error
+    make_folder(folder)
     path = folder / "conversations.jsonl"
     io.write(path, pairs())
     return path

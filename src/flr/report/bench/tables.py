@@ -18,6 +18,7 @@ from flr.report.bench.words import (
     majority_of,
     reward_value,
     share,
+    share_of,
     short,
 )
 
@@ -55,8 +56,8 @@ def _ties(reward: Mapping[str, Any]) -> str:
 COLUMNS: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "pairwise": {
         "Length correlation": _key("length_correlation", correlation),
-        "Shorter preferred": _key("shorter_preferred", share),
-        "Similar length": _key("similar_length", share),
+        "Shorter preferred": _key("shorter_preferred", share_of),
+        "Similar length": _key("similar_length", share_of),
         "Ties": _ties,
         "Ties as wrong": _key("strict", share),
         "Inside noise floor": _inside_floor,
@@ -65,7 +66,7 @@ COLUMNS: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
         "Spearman": _key("spearman", correlation),
         "Kendall": _key("kendall", correlation),
         "Partial, given length": _key("partial", correlation),
-        "Within prompt": _key("within_prompt", share),
+        "Within prompt": _key("within_prompt", share_of),
         "Length correlation": _key("length_correlation", correlation),
         "Inside noise floor": _inside_floor,
     },

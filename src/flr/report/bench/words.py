@@ -46,6 +46,17 @@ def share(figure: Figure | None) -> str:
     return _worded(figure, lambda number: f"{100 * number:z.1f}", " %")
 
 
+def share_of(figure: Figure | None) -> str:
+    """A share, and of how many: a part of the set may be small.
+
+    Example:
+        >>> share_of({"value": 0.5, "interval": [0.0, 1.0], "count": 2})
+        '50.0 % [0.0, 100.0] of 2'
+    """
+    worded = share(figure)
+    return worded if figure is None or worded == NONE else f"{worded} of {figure['count']:,}"
+
+
 def points(figure: Figure | None) -> str:
     """A difference of two parts, in percentage points, with its sign."""
     return _worded(figure, lambda number: f"{100 * number:+z.1f}")
