@@ -63,7 +63,7 @@ def test_ctrl_c_has_code_130(
 
     monkeypatch.setattr("flr.followups.available", stopped)
     assert run(["followups", "list"]) == 130
-    assert "same flr score command" in capsys.readouterr().err
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
