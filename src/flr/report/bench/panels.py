@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flr.report.bench.figures import MAX_DOTS, accuracy_bins, bars, dots, systems
-from flr.report.bench.items import Pair, accuracy_by_margin, pairs_of, responses
+from flr.report.bench.items import BIN_SIZE, Pair, accuracy_by_margin, pairs_of, responses
 from flr.report.bench.words import SPOILT, counted, kind_of, known, majority_of
 
 SIDES = {"pairwise": ("preferred", "other"), SPOILT: ("good", "spoilt")}
@@ -144,7 +144,7 @@ def panels(
     drawn.append(_reward_against_length(name, kind.name, items, reward, prefix))
     if kind.name in SIDES:
         drawn.append(_margin_against_length(name, kind.name, pairs, reward, prefix))
-    if pairs and not spoilt:
+    if len(pairs) >= BIN_SIZE and not spoilt:  # fewer say nothing of a margin
         chance = of_set["chance"] if kind.name == "pairwise" else 0.5
         drawn.append(_accuracy_by_margin(name, pairs, reward, chance, prefix))
     if kind.name == "ranking":
