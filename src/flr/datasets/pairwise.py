@@ -121,11 +121,7 @@ def shp(row: RawRow) -> Iterator[ItemOrReason]:
 
 
 def alpacafarm(row: RawRow) -> Iterator[ItemOrReason]:
-    """AlpacaFarm: an input, where there is one, follows its instruction after an empty line.
-
-    Its preference is 1 or 2; its makers' own reward modelling takes no other number
-    (`data_preprocessor.py` in github:tatsu-lab/alpaca_farm).
-    """
+    """AlpacaFarm: an input, where there is one, follows its instruction after an empty line."""
     prompt = "\n\n".join(filter(None, (row.text("instruction"), row.name("input"))))
     first, second = row.text("output_1"), row.text("output_2")
     two = Conversation.of(prompt, first), Conversation.of(prompt, second)
