@@ -108,13 +108,14 @@ def test_a_name_twice_is_one_reward(options: ModelOptions) -> None:
         ("lenght", "Did you mean 'length'"),
         ("length:3", "no reward 'length:3'"),
         ("direct:mean", "no reward"),
-        ("judge", "judge:MODEL"),
+        ("judge", "Write 'judge:MODEL'"),
         ("classifier:", "classifier:MODEL"),
-        ("dpo:one", "dpo:MODEL:REF"),
+        ("dpo:one", "Write 'dpo:MODEL:REF'"),
+        ("pmi", "Did you mean 'flr:pmi'"),
         ("dpo:one:", "dpo:MODEL:REF"),
         ("flr:no-such-set", "no-such-set"),
         ("flr:meen:short", "meen:short"),
-        ("FLR", "Did you mean 'flr'"),
+        ("FLR", r"Write 'flr\[:VARIANT\]"),
     ],
 )
 def test_what_is_no_reward_is_said(options: ModelOptions, text: str, says: str) -> None:

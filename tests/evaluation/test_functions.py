@@ -80,3 +80,27 @@ def test_functions_of_ones_own_are_benchmarked_by_the_name_of_a_set(tmp_path: Pa
     assert benchmark(str(path), {"longer": longer}, limit=2)["items"] == 2
     with pytest.raises(OptionError, match="at least one"):
         benchmark(str(path), {})
+
+
+@pytest.mark.parametrize(
+    "rewards", [{}, "length,random", ["length"], len, {"length": "length"}], ids=str
+)
+def test_what_are_no_functions_by_name_is_refused(rewards: object):
+    with pytest.raises(OptionError, match="expected reward functions by name"):
+        functions._check_rewards(rewards)
+
+
+@pytest.mark.parametrize("given", [None, 1.0])
+def test_a_function_that_gives_no_list_is_named(given: Any, tmp_path: Path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    with pytest.raises(UserError, match=r"reward 'mine': the reward function gave .* a list of 2"):
+        benchmark(str(path), {"mine": lambda _: given})
+
+
+def test_a_data_folder_may_be_a_text(tmp_path: Path):
+    (tmp_path / "llmbar.json").write_text(
+        '[{"input": "a", "output_1": "b", "output_2": "cc", "label": 1}]'
+    )
+    found = benchmark("llmbar", {"mine": lambda cs: [0.0] * len(cs)}, data_dir=str(tmp_path))
+    assert found["items"] == 1

@@ -196,7 +196,13 @@ class _Building:
 
 
 def _no_reward(text: str) -> OptionError:
-    near = did_you_mean(text.partition(":")[0].lower(), KINDS)
+    kind = text.partition(":")[0].lower()
+    near = did_you_mean(kind, KINDS)
+    if kind in KINDS:
+        form = next(form for form in FORMS.split(", ") if form.startswith(kind))
+        near = f" Write {form!r}."
+    elif kind in [variant.name for variant in VARIANTS]:
+        near = f" Did you mean 'flr:{kind}'?"
     return OptionError(f"--reward: no reward {text!r}; expected one of {FORMS}.{near}")
 
 

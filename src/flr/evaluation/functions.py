@@ -4,7 +4,7 @@ A reward function is any Python function from conversations to numbers; a model,
 API, a rule.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +40,24 @@ def _calls(items: Sequence[Item]) -> Iterator[list[Item]]:
 def _asked(reward: RewardFunction, call: Sequence[Item]) -> list[Float[np.ndarray, " _"]]:
     """The rewards of some items, one array an item."""
     conversations = [conversation for item in call for conversation in item.conversations]
-    given = reward(conversations)
-    first, last = call[0].id, call[-1].id
-    if len(given) != len(conversations):
+    given: object = reward(conversations)
+    where = f"for items {call[0].id!r} to {call[-1].id!r}"
+    if not isinstance(given, Iterable):
         raise UserError(
-            f"the reward function gave {len(given)} values for {len(conversations)} conversations "
-            f"(items {first!r} to {last!r}); expected one a conversation, in their order."
+            f"the reward function gave {given!r} {where}; "
+            f"expected a list of {len(conversations)} numbers, one a conversation."
         )
     try:
         values = np.array([float(value) for value in given])
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"the reward function gave something that is no number (items {first!r} to {last!r}): "
-            f"{error}"
+            f"the reward function gave something that is no number {where}: {error}"
         ) from None
+    if len(values) != len(conversations):
+        raise UserError(
+            f"the reward function gave {len(values)} values for {len(conversations)} conversations "
+            f"{where}; expected one a conversation, in their order."
+        )
     return np.split(values, np.cumsum([len(item.labels) for item in call])[:-1])
 
 
@@ -79,11 +83,29 @@ def ask(dataset: Dataset, reward: RewardFunction) -> Column:
     return Column(values)
 
 
+def _check_rewards(rewards: object) -> None:
+    """Refuses what are no functions by name."""
+    is_named = isinstance(rewards, Mapping) and rewards and all(map(callable, rewards.values()))
+    if not is_named:
+        raise OptionError(
+            "rewards: expected reward functions by name, at least one, such as "
+            f'{{"length": lambda conversations: [len(c.response) for c in conversations]}}; got '
+            f"{rewards!r:.100}. Built-in rewards are compared by `flr bench --reward`."
+        )
+
+
+def _column(dataset: Dataset, name: str, reward: RewardFunction) -> Column:
+    try:
+        return ask(dataset, reward)
+    except UserError as error:
+        raise UserError(f"reward {name!r}: {error}") from error
+
+
 def benchmark(
     dataset: Dataset | str,
     rewards: Mapping[str, RewardFunction],
     *,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -110,9 +132,9 @@ def benchmark(
         >>> found["rewards"]["brevity"]["accuracy"]["value"]
         1.0
     """
-    if not rewards:
-        raise OptionError("no reward functions; give at least one, by name")
-    known = loading.load(dataset, data_dir) if isinstance(dataset, str) else dataset
+    _check_rewards(rewards)
+    folder = None if data_dir is None else Path(data_dir)
+    known = loading.load(dataset, folder) if isinstance(dataset, str) else dataset
     drawn = known if limit is None else loading.sample(known, limit, seed)
-    columns = {name: ask(drawn, reward) for name, reward in rewards.items()}
+    columns = {name: _column(drawn, name, reward) for name, reward in rewards.items()}
     return evaluate(drawn, columns, reference=next(iter(columns)), seed=seed)
