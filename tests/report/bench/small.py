@@ -9,7 +9,7 @@ def figure(value: Any, low: Any = None, high: Any = None, count: int = 10) -> di
 
 def pairwise(rewards: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A pairwise set with the rewards given."""
-    fields = {"kind": "pairwise", "source": "here", "files": {}, "items": 10, "groups": 5}
+    fields = {"kind": "pairwise", "source": "here", "files": {}, "items": 10, "groups": 20}
     fields |= {"responses": 20, "left_out": {}, "skipped": [], "not_computed": {}}
     fields |= {"chance": 0.5, "majority": None, "robustness": False}
     return {**fields, "rewards": rewards, **changes}

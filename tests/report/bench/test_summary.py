@@ -107,3 +107,11 @@ def test_the_whole_says_what_fools_the_reference_and_no_more():
     assert second.startswith("On robustness of x, flr is fooled")
     assert "people" in title({"sets": judged | sets})
     assert "people" in title({"sets": {}})
+
+
+def test_of_few_prompts_nothing_is_said_to_be_told():
+    few = pairwise({"flr": accuracy(1.0, 1.0, 1.0)}, groups=19)
+    assert set_summary(few, "flr")[1:] == [
+        "With fewer than 20 prompts nothing can be told from chance."
+    ]
+    assert summary({"reference": "flr", "sets": {"few": few}}) == []

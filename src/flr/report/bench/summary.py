@@ -24,6 +24,10 @@ from flr.report.bench.words import (
 LENGTH = "length"
 """The reward that is the length of the response."""
 
+LEAST_PROMPTS = 20
+"""Prompts below which nothing is said to be told from anything: of two pairs a coin gets both right
+one time in four, and a bootstrap of two equal points has no width."""
+
 
 def shown_reward(of_set: Mapping[str, Any], reference: str | None) -> str | None:
     """The reward that is shown in detail: the reference, or the first; None where there is none."""
@@ -114,6 +118,8 @@ def set_summary(of_set: Mapping[str, Any], reference: str | None) -> list[str]:
     if kind.name == SPOILT:
         return _robustness(rewards, shown)
     first = f"{kind.title} of {shown}: {kind.word(rewards[shown].get(kind.main))}."
+    if of_set["groups"] < LEAST_PROMPTS:
+        return [first, f"With fewer than {LEAST_PROMPTS} prompts nothing can be told from chance."]
     others = _against_others(rewards, shown) if shown == reference else ""
     return [first, _against_chance(kind, rewards), *([others] if others else [])]
 
@@ -178,7 +184,11 @@ def summary(results: Mapping[str, Any]) -> list[str]:
     if not computed:
         return ["No reward is the reference here; each set shows its first reward in detail."]
     spoilt = {name: one for name, one in computed.items() if kind_of(one).name == SPOILT}
-    judged = {name: one for name, one in computed.items() if name not in spoilt}
+    judged = {
+        name: one
+        for name, one in computed.items()
+        if name not in spoilt and one["groups"] >= LEAST_PROMPTS
+    }
     sentences = [_reference_against_chance(judged, reference)] if judged else []
     if reference != LENGTH:
         sentences.append(_reference_against_length(judged))
