@@ -155,7 +155,7 @@ def test_a_judge_is_left_out_where_there_is_nothing_to_compare(
     ]
     (tmp_path / "vicuna_eval.json").write_text(json.dumps(rows), "utf-8")
     options = BenchOptions(
-        model=str(tiny_model), threads=1, reward=f"length,judge:{tiny_model}", data_dir=tmp_path
+        model=str(tiny_model), threads=1, reward=f"judge:{tiny_model},length", data_dir=tmp_path
     )
     warned: list[str] = []
     report = bench(["vicuna-single"], tmp_path / "out", options, warn=warned.append)

@@ -77,10 +77,11 @@ def rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def figures(
-    plan: Plan, outcome: Outcome, reference: str | None, *, robustness: bool, seed: int
+    plan: Plan, outcome: Outcome, reference: str, *, robustness: bool, seed: int
 ) -> dict[str, Any]:
-    """The figures of one set, and what was left out of it."""
-    found = evaluate(outcome.dataset, outcome.columns, reference=reference, seed=seed)
+    """The figures of one set, and what was left out of it; no differences without the reference."""
+    against = reference if reference in outcome.columns else None
+    found = evaluate(outcome.dataset, outcome.columns, reference=against, seed=seed)
     return {
         **found,
         "robustness": robustness,

@@ -52,7 +52,7 @@ def test_robustness_is_a_verb_of_its_own(
     command = ["bench", "robustness", "hh-helpful-base", "--data-dir", str(data), "-o", str(output)]
     assert run([*command, "--reward", "length,random"]) == 0
     assert "robustness of hh-helpful-base" in capsys.readouterr().err
-    assert results(output)["reference"] is None
+    assert results(output)["reference"] == "length"
 
 
 def test_options_come_from_a_file(data: Path, tmp_path: Path) -> None:

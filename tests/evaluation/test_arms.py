@@ -90,7 +90,7 @@ def test_rewards_of_one_model_share_its_pass(options: ModelOptions) -> None:
     asked = only_pass(arms)
     assert asked.parts.followup_sets == (SHORT, DEFAULT)
     assert asked.parts.wanted == Wanted(followups=True, logits=True, response=True)
-    assert parse("direct", options, seed=0).reference is None
+    assert parse("length,direct", options, seed=0).reference == "length"
 
 
 def test_a_name_twice_is_one_reward(options: ModelOptions) -> None:

@@ -106,33 +106,30 @@ def _run(names: tuple[str, ...], output: Path, options: BenchOptions, *, robustn
 def show(console: Console, output: Path, report: BenchReport) -> None:
     """Prints the main figures of a run."""
     for name, found in report.results["sets"].items():
-        table = Table(
-            box=None, pad_edge=False, title_justify="left", title=Text(_title(name, found))
-        )
-        header, *rows = _cells(found)
+        table = Table(box=None, pad_edge=False)
+        header, *rows = _cells(found, report.results["reference"])
         for at, title in enumerate(header):
             table.add_column(title, justify="right" if at else "left")
         for row in rows:
             table.add_row(*map(Text, row))
-        console.print(table)
+        console.print(Text(_title(name, found), "bold"), table, sep="\n")
     done = ": nothing to do, it was finished before" if report.finished_before else ""
     console.print(Text(f"{output / 'report.html'}{done}"))
 
 
-def _cells(found: Any) -> Iterator[Sequence[str]]:
-    """The header, then a row a reward: its main figure, or how often each way of spoiling fails."""
+def _cells(found: Any, reference: str) -> Iterator[Sequence[str]]:
+    """The header, then a row a reward: its main figure; or, of spoilt responses, a row a way."""
     kind, rewards = kind_of(found), found["rewards"]
     if kind.name == SPOILT:
-        ways = list(dict.fromkeys(way for one in rewards.values() for way in one["subsets"]))
-        yield "good above", *ways
-        for reward, one in rewards.items():
-            yield reward, *(_number(one["subsets"][way]) for way in ways)
+        yield "good above", *rewards
+        for way in dict.fromkeys(way for one in rewards.values() for way in one["subsets"]):
+            yield way, *(_number(one["subsets"][way]) for one in rewards.values())
     else:
-        yield "reward", kind.main, "95 % interval", "difference"
+        yield "reward", kind.main, "95 % interval", f"less {reference}", "95 % interval"
         for reward, one in rewards.items():
-            against = one["difference"]
-            difference = "" if against is None else _number(against)
-            yield reward, _number(one[kind.main]), _interval(one[kind.main]), difference
+            own, less = one[kind.main], one["difference"]
+            against = ("", "") if less is None else (_number(less), _interval(less))
+            yield reward, _number(own), _interval(own), *against
 
 
 def _title(name: str, found: Any) -> str:

@@ -88,9 +88,10 @@ class Arms:
     passes: Mapping[str, Pass]
 
     @property
-    def reference(self) -> str | None:
-        """The reward that the others are held against: the first follow-up likelihood."""
-        return next((arm.name for arm in self.arms if arm.name.startswith("flr:")), None)
+    def reference(self) -> str:
+        """The reward that the others are held against: the first flr, else the first of all."""
+        names = [arm.name for arm in self.arms]
+        return next((name for name in names if name.startswith("flr:")), names[0])
 
 
 @dataclass(slots=True)

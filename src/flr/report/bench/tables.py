@@ -65,7 +65,7 @@ COLUMNS: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "rating": {
         "Spearman": _key("spearman", correlation),
         "Kendall": _key("kendall", correlation),
-        "Partial, given length": _key("partial", correlation),
+        "Partial, given log length": _key("partial", correlation),
         "Within prompt": _key("within_prompt", share_of),
         "Length correlation": _key("length_correlation", correlation),
         "Inside noise floor": _inside_floor,
