@@ -11,7 +11,7 @@ def test_counts_say_what_was_left_out():
     left_out = {"tie": 0, "empty": 1200}
     said = set_counts(pairwise({}, left_out=left_out, skipped=[["a", "", "long"]]))
     assert said == (
-        "10 items, 5 prompts, 20 responses. Left out of the set: empty: 1,200. "
+        "10 items, 20 prompts, 20 responses. Left out of the set: empty: 1,200. "
         "Skipped for every reward: 1 item."
     )
     rated = pairwise({}, kind="rating", majority=figure(0.25))
