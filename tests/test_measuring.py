@@ -1,4 +1,5 @@
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ GOOD = Conversation.of("What is the capital of France?", "It is Paris.")
 ALL = Wanted(followups=True, baselines=True, logits=True, response=True)
 
 
-def measurer(wanted: Wanted, *, max_tokens: int | None = None, **given: object) -> Measurer:
+def measurer(wanted: Wanted, *, max_tokens: int | None = None, **given: Any) -> Measurer:
     engine, renderer = ToyEngine(vocabulary=len(CHATML)), Renderer(CHATML, max_tokens=max_tokens)
-    return Measurer(engine, renderer, TEXTS, wanted, **given)  # pyright: ignore[reportArgumentType]
+    return Measurer(engine, renderer, TEXTS, wanted, **given)
 
 
 def only(measured: list[Measured | Skipped]) -> Measured:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
 from flr.datasets.base import Dataset, Item
@@ -96,8 +95,3 @@ def passes(arms: Arms, spent: Mapping[str, Spent]) -> dict[str, Any]:
         name: {**spent[name].as_plain(), "made_with": dict(one.fingerprint)}
         for name, one in arms.passes.items()
     }
-
-
-def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON has them."""
-    return {name: str(one) if isinstance(one, Path) else one for name, one in options.items()}

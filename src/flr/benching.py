@@ -106,9 +106,7 @@ def _load(name: str, options: BenchOptions, *, robustness: bool) -> Dataset:
 def _run_key(plans: Sequence[Plan], arms: Arms, options: BenchOptions, notes: Sequence[str]) -> str:
     return runs.key_of(
         {
-            "sets": [
-                [plan.dataset.name, plan.dataset.kind, asdict(plan.dataset)] for plan in plans
-            ],
+            "sets": [asdict(plan.dataset) for plan in plans],
             "rewards": [[arm.name, arm.definition] for arm in arms.arms],
             "passes": {name: one.fingerprint for name, one in arms.passes.items()},
             "seed": options.seed,
@@ -191,7 +189,7 @@ def bench(
         "flr": runs.versions()["flr"],
         "command": command,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": bench_record.plain(asdict(options)),
+        "options": runs.plain(asdict(options)),
         "made_with": {"versions": runs.versions(), "passes": bench_record.passes(arms, spent)},
         "notes": notes,
         **_results(plans, outcomes, arms, options, robustness=robustness),

@@ -245,17 +245,17 @@ def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> dict[s
     Raises:
         OutputError: the file cannot be written.
     """
-    record = {"run": run_key, "output_sha256": file_sha256(output), **_json(parts)}
+    record = {"run": run_key, "output_sha256": file_sha256(output), **plain(parts)}
     write_text(record_path(output), json.dumps(record, indent=2) + "\n")
     return record
 
 
-def _json(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Plain data that every JSON reader takes: no NaN, which becomes null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(name): _json(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_json(one) for one in value]
+        return [plain(one) for one in value]
     return str(value) if isinstance(value, Path) else value

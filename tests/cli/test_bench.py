@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def results(output: Path) -> dict[str, object]:
+def results(output: Path) -> dict[str, Any]:
     return json.loads((output / "results.json").read_text("utf-8"))
 
 
@@ -39,7 +40,7 @@ def test_sets_and_files_are_compared_and_shown(
     assert "hh-helpful-base: 4 items of 4 prompts, 0 left out" in shown
     assert "flr:mean:short" in shown
     assert str(output / "report.html") in shown.replace("\n", "")
-    assert set(results(output)["sets"]) == {"hh-helpful-base", str(data / "mine.jsonl")}  # pyright: ignore
+    assert set(results(output)["sets"]) == {"hh-helpful-base", str(data / "mine.jsonl")}
     assert "| length |" in (output / "results.md").read_text("utf-8")
     assert run(command) == 0
     assert "finished before" in capsys.readouterr().err.replace("\n", " ")
@@ -62,7 +63,7 @@ def test_options_come_from_a_file(data: Path, tmp_path: Path) -> None:
     command = ["bench", "hh-helpful-base", "-o", str(output), "--config", str(config)]
     assert run([*command, "--limit", "3"]) == 0
     options = results(output)["options"]
-    assert (options["limit"], options["seed"]) == (3, 5)  # pyright: ignore
+    assert (options["limit"], options["seed"]) == (3, 5)
 
 
 def test_list_shows_every_set_and_what_lies_here(

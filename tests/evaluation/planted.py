@@ -1,5 +1,7 @@
 """Small sets of each kind, written for the tests, and what belongs to them."""
 
+from typing import Any
+
 from flr.datasets.base import Dataset, Item
 from flr.types import Conversation
 
@@ -8,10 +10,10 @@ GOOD = ("7 is a prime.", "Hello!", "It is 4.", "Blue, for example.", "c, a, t")
 BAD = ("8 is one.", "No.", "It is 5, I think, or 6.", "Seven.", "k, a, t")
 
 
-def item(at: int, *texts: str, labels: tuple[float, ...], **given: object) -> Item:
+def item(at: int, *texts: str, labels: tuple[float, ...], **given: Any) -> Item:
     """An item of the prompt of this number."""
     conversations = tuple(Conversation.of(PROMPTS[at], text) for text in texts)
-    return Item(f"set:{at}", PROMPTS[at], conversations, labels, **given)  # pyright: ignore[reportArgumentType]
+    return Item(f"set:{at}", PROMPTS[at], conversations, labels, **given)
 
 
 def pairs(count: int = 5) -> Dataset:

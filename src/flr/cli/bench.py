@@ -19,13 +19,16 @@ from flr.report.bench.words import SPOILT, kind_of
 
 app = App(name="bench")
 
+Output = Annotated[Path, Parameter(alias="-o")]
+Options = Annotated[BenchOptions | None, Parameter(name="*")]
+
 
 @app.default
 def bench(
     *names: str,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     config: Path | None = None,
-    options: Annotated[BenchOptions | None, Parameter(name="*")] = None,
+    options: Options = None,
 ) -> None:
     """Compare rewards with what people said of responses, beside the trivial ones.
 
@@ -43,9 +46,9 @@ def bench(
 @app.command
 def robustness(
     *names: str,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     config: Path | None = None,
-    options: Annotated[BenchOptions | None, Parameter(name="*")] = None,
+    options: Options = None,
 ) -> None:
     """Can a reward be fooled? Good responses of any set against spoilt and bold ones.
 
