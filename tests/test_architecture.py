@@ -21,7 +21,7 @@ LAYERS = {
     "datasets datasets.*",
     3: "measuring scoring options loading workers filling score_record score_file doctor "
     "evaluation evaluation.*",
-    5: "explaining bench_record benching report report.*",
+    5: "explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, reports, doors."""

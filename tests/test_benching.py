@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from flr import followups, io
-from flr.benching import FILES, RESULTS, BenchOptions, BenchReport, bench
+from flr.bench_files import FILES, RESULTS
+from flr.benching import BenchOptions, BenchReport, bench
+from flr.datasets.catalogue import SUITES
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.evaluation.comparing import MOST_COMPARED
 from flr.loading import load
+from tests.datasets.samples import put, put_set
 from tests.evaluation.planted import BAD, GOOD, PROMPTS
 
 ROWS = [
@@ -121,7 +124,8 @@ def test_the_same_command_again_computes_nothing(tmp_path: Path, tiny_model: Pat
 
 def test_other_results_are_not_replaced_unless_forced(tmp_path: Path, tiny_model: Path) -> None:
     run(tmp_path, tiny_model)
-    with pytest.raises(OutputError, match="--force"):
+    says = "other results \\(reward flr:short,length, and now length\\).*--force"
+    with pytest.raises(OutputError, match=says):
         run(tmp_path, tiny_model, reward="length")
     assert run(tmp_path, tiny_model, reward="length", force=True).computed == 0
 
@@ -244,7 +248,7 @@ def test_a_kill_while_results_are_written_leaves_none_that_are_not_whole(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flr.benching.page", killed)
+    monkeypatch.setattr("flr.bench_files.page", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, tiny_model, reward="random", force=True)
     monkeypatch.undo()
@@ -279,9 +283,48 @@ def test_robustness_spoils_the_good_responses(tmp_path: Path, tiny_model: Path) 
     assert found["groups"] == 5
 
 
-def test_the_paper_suite_is_labelled_partial(tmp_path: Path, tiny_model: Path) -> None:
-    with pytest.raises(UserError, match="shp"):
-        bench([], tmp_path / "out", BenchOptions(suite="paper", data_dir=tmp_path, reward="length"))
+@pytest.mark.parametrize("torn", [b"", b"[]", b'{"run": 1, "options": 2}', b"\xff"])
+def test_a_results_file_of_something_else_is_not_replaced(tmp_path: Path, torn: bytes) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / RESULTS).write_bytes(torn)
+    with pytest.raises(OutputError, match="not of flr bench"):
+        run(tmp_path, tmp_path, reward="length")
+    assert (tmp_path / "out" / RESULTS).read_bytes() == torn
+
+
+def test_changed_data_are_other_results(tmp_path: Path) -> None:
+    run(tmp_path, tmp_path, reward="length")
+    with pytest.raises(OutputError, match="data, models, follow-ups or versions have changed"):
+        run(tmp_path, tmp_path, ROWS[:3], reward="length")
+
+
+def test_the_paper_suite_is_labelled_partial(tmp_path: Path) -> None:
+    options = BenchOptions(suite="paper", data_dir=tmp_path / "data", reward="length")
+    for name in SUITES["paper"]:
+        put_set(tmp_path / "data", name)
+    told: list[str] = []
+    report = bench([], tmp_path / "out", options, warn=told.append)
+    assert list(report.results["sets"]) == list(SUITES["paper"])
+    assert report.results["notes"] == told
+    assert "not to be averaged beside the paper's" in told[0]
+    assert "paper, partial" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_of_the_local_suite_a_set_that_cannot_be_used_is_left_out(tmp_path: Path) -> None:
+    data, told = tmp_path / "data", list[str]()
+    put_set(data, "hh-helpful-base")
+    twice = put_set(data, "llmbar")
+    (twice.parent / "dataset.jsonl").write_bytes(twice.read_bytes())
+    options = BenchOptions(suite="local", data_dir=data, reward="length")
+    report = bench([], tmp_path / "out", options, warn=told.append)
+    assert list(report.results["sets"]) == ["hh-helpful-base"]
+    assert report.results["notes"] == told
+    assert told[0].startswith("llmbar is left out: ")
+    with pytest.raises(UserError, match="one file twice"):
+        bench(["llmbar"], tmp_path / "out", options)
+    put(data / "hh/helpful-base/test.jsonl.gz", [{"chosen": 1, "rejected": 2}])
+    with pytest.raises(OptionError, match="no set to benchmark on.*\nhh-helpful-base is left out"):
+        bench([], tmp_path / "out", options)
 
 
 def test_the_local_suite_is_what_lies_there(tmp_path: Path, tiny_model: Path) -> None:

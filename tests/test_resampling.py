@@ -16,6 +16,7 @@ from flr.resampling import (
     mean,
     ratio,
     resampled_mean,
+    share,
 )
 
 NAN = float("nan")
@@ -121,6 +122,41 @@ def test_a_difference_is_paired():
     one, other = Estimate(0.5, np.array([0.4, 0.6]), 9), Estimate(0.25, np.array([0.2, 0.4]), 9)
     assert (one - other).value == 0.25
     assert (one - other).interval() == pytest.approx((0.2, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("value", "ends"), [(1.0, (0.025**0.25, 1.0)), (0.0, (0.0, 1 - 0.025**0.25))]
+)
+def test_a_share_that_all_groups_agree_on_has_the_exact_interval(
+    value: float, ends: tuple[float, float]
+):
+    """Of 4 prompts all right: the rate p at which that happens in 2.5 % of cases, p^4 = 0.025."""
+    index = np.array([0, 0, 1, 2, 4])
+    statistics = {
+        "share": share(np.full(5, value), index),
+        "mean": mean(np.full(5, value), index),
+        "half": share(np.full(5, 0.5), index),
+        "part": share(np.array([value, 0.5, value, value, value]), index).where(
+            np.array([True, False, True, True, True])
+        ),
+    }
+    found = {name: one.interval() for name, one in estimates(statistics, 6).items()}
+    assert found["share"] == found["part"] == pytest.approx(ends)
+    assert found["mean"] == (value, value)
+    assert found["half"] == (0.5, 0.5)  # what always gets half a point does so without luck
+
+
+def test_a_share_that_one_group_disagrees_on_is_resampled():
+    found = estimates({"share": share(np.array([1.0, 1.0, 0.5]), np.arange(3))}, 3)["share"]
+    assert found.unanimous == 0
+    assert found.interval() == (0.5, 1.0)
+
+
+def test_a_share_of_one_group_or_of_nothing_has_no_interval():
+    lonely = share(np.ones(2), np.array([1, 1]))
+    nothing = lonely.where(np.array([False, False]))
+    for one in estimates({"lonely": lonely, "nothing": nothing}, 3).values():
+        assert all(map(math.isnan, one.interval()))
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0])

@@ -7,30 +7,24 @@ In the output folder: `results.json` (every figure, and how it was made), `resul
 finished blocks, from which the same command goes on.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, final
 
-from flr import bench_record, io, runs
+from flr import bench_files, bench_record, runs
 from flr.datasets import loading as datasets
 from flr.datasets.base import Dataset
-from flr.errors import OptionError, OutputError
+from flr.errors import OptionError, UserError
 from flr.evaluation.arms import Arms, parse
 from flr.evaluation.comparing import Outcome, Plan, Spent, fill, make_outcome, make_plan
 from flr.evaluation.robustness import attacked
-from flr.files import make_folder, write_text
+from flr.files import make_folder
 from flr.filling import Progress
 from flr.options import ModelOptions, check_positive, check_workers
-from flr.report.bench.html import page
-from flr.report.bench.markdown import markdown
 from flr.runs import Store
 from flr.workers import divided
-
-RESULTS = "results.json"
-FILES = ("results.md", "items.jsonl", "report.html")
 
 PARTIAL = (
     "suite paper, partial: those of the paper's sets that are known by name, with PKU-SafeRLHF in "
@@ -84,23 +78,37 @@ class BenchReport:
     finished_before: bool = False
 
 
-def _names(names: Sequence[str], options: BenchOptions) -> list[str]:
-    """The sets that are named, and those of the suite."""
-    suite = list(datasets.suite(options.suite, options.data_dir)) if options.suite else []
-    wanted = list(dict.fromkeys([*names, *suite]))
-    if not wanted:
-        raise OptionError(
-            "no set to benchmark on: name some, or give --suite; `flr bench list` shows them"
-        )
-    return wanted
-
-
 def _load(name: str, options: BenchOptions, *, robustness: bool) -> Dataset:
     """One set, a sample of it where there is a limit, spoilt where that is asked for."""
     dataset = datasets.load(name, options.data_dir, split=options.split)
     if options.limit is not None:
         dataset = datasets.sample(dataset, options.limit, options.seed)
     return attacked(dataset, options.seed) if robustness else dataset
+
+
+def _load_all(
+    names: Sequence[str], options: BenchOptions, *, robustness: bool
+) -> tuple[list[Dataset], list[str]]:
+    """The sets that are named and those of the suite; and notes.
+
+    Of the suite `local` a set that cannot be used is left out with a note: nobody asked for it.
+    """
+    suite = datasets.suite(options.suite, options.data_dir) if options.suite else ()
+    sets: list[Dataset] = []
+    notes = [PARTIAL] if options.suite == "paper" else []
+    for name in dict.fromkeys([*names, *suite]):
+        try:
+            sets.append(_load(name, options, robustness=robustness))
+        except UserError as error:
+            if options.suite != "local" or name in names:
+                raise
+            notes.append(f"{name} is left out: {error}")
+    if not sets:
+        raise OptionError(
+            "no set to benchmark on: name some, or give --suite; `flr bench list` shows them"
+            + "".join(f"\n{note}" for note in notes)
+        )
+    return sets, notes
 
 
 def _run_key(plans: Sequence[Plan], arms: Arms, options: BenchOptions, notes: Sequence[str]) -> str:
@@ -113,32 +121,6 @@ def _run_key(plans: Sequence[Plan], arms: Arms, options: BenchOptions, notes: Se
             "notes": notes,
             "versions": runs.versions(),
         }
-    )
-
-
-def _earlier(output: Path, run_key: str, *, force: bool) -> dict[str, Any] | None:
-    """The results of this very run, where it is finished; raises where another's lie there."""
-    path = output / RESULTS
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        found = None
-    same = isinstance(found, dict) and found.get("run") == run_key
-    if not same and not force:
-        raise OutputError(
-            f"{output} holds other results; give another folder, or --force to replace them "
-            "(what run.sqlite holds is not computed again)"
-        )
-    return found if found and same and _is_whole(output, found.get("written")) else None
-
-
-def _is_whole(output: Path, written: Any) -> bool:
-    """Whether the files that were written lie there as they were."""
-    return isinstance(written, dict) and all(
-        (output / name).is_file() and written.get(name) == runs.file_sha256(output / name)
-        for name in FILES
     )
 
 
@@ -169,15 +151,15 @@ def bench(
         UserError: what the options name cannot be found or used, or a set with nothing to use.
     """
     options = divided(options, options.workers)
-    sets = [_load(name, options, robustness=robustness) for name in _names(names, options)]
+    sets, notes = _load_all(names, options, robustness=robustness)
     arms = parse(options.reward, options, seed=options.seed, workers=options.workers)
     plans = [make_plan(dataset, arms, options.seed) for dataset in sets]
-    notes = [PARTIAL] if options.suite == "paper" else []
     for note in (*notes, *_refusals(plans)):
         warn(note)
     run_key = _run_key(plans, arms, options, notes)
     make_folder(output)
-    earlier = _earlier(output, run_key, force=options.force)
+    asked = runs.plain({**asdict(options), "sets": [one.name for one in sets]})
+    earlier = bench_files.earlier(output, run_key, asked, force=options.force)
     if earlier is not None:
         return BenchReport(earlier, computed=0, finished_before=True)
     with Store(output / "run.sqlite") as store:
@@ -195,7 +177,7 @@ def bench(
         **_results(plans, outcomes, arms, options, robustness=robustness),
     }
     rows = [row for made in outcomes for row in bench_record.rows(made)]
-    return BenchReport(_written(output, results, rows), computed)
+    return BenchReport(bench_files.write(output, results, rows), computed)
 
 
 def _refusals(plans: Sequence[Plan]) -> Iterator[str]:
@@ -224,20 +206,3 @@ def _results(
             for one, made in zip(plans, outcomes, strict=True)
         },
     }
-
-
-def _written(
-    output: Path, results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any]:
-    """Writes all result files and returns the results with the hash of each.
-
-    results.json, which says that the run is done, goes first and comes last: a kill in between
-    leaves no results beside files that are not theirs.
-    """
-    (output / RESULTS).unlink(missing_ok=True)
-    io.write(output / "items.jsonl", rows)
-    write_text(output / "results.md", markdown(results))
-    write_text(output / "report.html", page(results, rows))
-    whole = {**results, "written": {name: runs.file_sha256(output / name) for name in FILES}}
-    write_text(output / RESULTS, json.dumps(whole, indent=1, allow_nan=False) + "\n")
-    return whole

@@ -8,7 +8,7 @@ interval of a difference is that of paired rewards.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -78,6 +78,7 @@ class Statistic:
         index: group of each value, from 0.
         resamples: how many to draw.
         count: how many things the figure is about; None where that is the number of values.
+        is_share: whether it is the mean of values from 0 to 1.
     """
 
     function: Callable[..., Resampled]
@@ -85,11 +86,12 @@ class Statistic:
     index: Int[np.ndarray, " value"]
     resamples: int = FOR_MEANS
     count: int | None = None
+    is_share: bool = False
 
     def where(self, kept: Bool[np.ndarray, " value"]) -> "Statistic":
         """The same figure of a part of the values."""
         values = tuple(value[kept] for value in self.values)
-        return Statistic(self.function, values, self.index[kept], self.resamples)
+        return replace(self, values=values, index=self.index[kept], count=None)
 
     def prepared(self, groups: int) -> Resampled:
         """What gives the figure of any resample of so many groups."""
@@ -101,6 +103,11 @@ def mean(values: Float[np.ndarray, " value"], index: Int[np.ndarray, " value"]) 
     return Statistic(resampled_mean, (values,), index)
 
 
+def share(values: Float[np.ndarray, " value"], index: Int[np.ndarray, " value"]) -> Statistic:
+    """The mean of values from 0 to 1, which has an interval even where all of them are 0 or 1."""
+    return replace(mean(values, index), is_share=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A figure, and what it was in other draws of the groups.
@@ -109,11 +116,14 @@ class Estimate:
         value: of the data themselves; NaN where it has no answer.
         resampled: of each resample; all NaN where the figure rests on fewer than two groups.
         count: how many values, or other things, it is about.
+        unanimous: of a share, how many groups there are if all of them are at 0, or all at 1:
+            every resample is alike then, and says nothing of how far the figure would move; else 0.
     """
 
     value: float
     resampled: Float[np.ndarray, " resample"]
     count: int
+    unanimous: int = 0
 
     def __sub__(self, other: "Estimate") -> "Estimate":
         """The paired difference to another figure of the same groups."""
@@ -121,7 +131,9 @@ class Estimate:
         return Estimate(self.value - other.value, resampled, self.count)
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """The percentile interval; resamples without an answer are left out of the quantiles.
+        """The percentile interval; the exact one of a share on which all groups agree.
+
+        Resamples without an answer are left out of the quantiles.
 
         Args:
             confidence: probability between 0 and 1.
@@ -130,13 +142,22 @@ class Estimate:
             Lower and upper end; both NaN where no resample has an answer.
 
         Source:
-            Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+            Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3; Clopper and
+            Pearson, Biometrika 26, 1934, for n successes in n trials.
+
+        Example:
+            >>> low, high = Estimate(1.0, np.ones(10_000), count=100, unanimous=100).interval()
+            >>> print(f"{low:.3f} {high:.3f}")
+            0.964 1.000
         """
         assert 0 < confidence < 1, "a confidence lies between 0 and 1"
         answered = self.resampled[~np.isnan(self.resampled)]
         if not len(answered):
             return float("nan"), float("nan")
         outside = (1 - confidence) / 2
+        if self.unanimous:
+            unseen = 1 - outside ** (1 / self.unanimous)
+            return (1 - unseen, 1.0) if self.value == 1 else (0.0, unseen)
         low, high = np.quantile(answered, [outside, 1 - outside])
         return float(low), float(high)
 
@@ -152,6 +173,14 @@ def _draws(
         drawn += groups * np.arange(some)[:, None]  # so that one count counts every row
         counts = np.bincount(drawn.ravel(), minlength=some * groups)
         yield counts.reshape(some, groups).astype(np.float64)
+
+
+def _unanimous(statistic: Statistic) -> int:
+    """How many groups a share rests on, where all its values are 0, or all are 1; else 0."""
+    if not statistic.is_share:
+        return 0
+    (values,) = statistic.values
+    return len(np.unique(statistic.index)) if (values == 0).all() or (values == 1).all() else 0
 
 
 def estimates(
@@ -193,6 +222,7 @@ def estimates(
             float(prepared[key](once)[0]),
             found[key],
             len(one.index) if one.count is None else one.count,
+            _unanimous(one),
         )
         for key, one in statistics.items()
     }

@@ -69,7 +69,7 @@ def test_options_come_from_a_file(data: Path, tmp_path: Path) -> None:
 def test_list_shows_every_set_and_what_lies_here(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     assert run(["bench", "list"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in SPECS)
@@ -78,8 +78,9 @@ def test_list_shows_every_set_and_what_lies_here(
     assert run(["bench", "list", "--data-dir", str(data)]) == 0
     shown = capsys.readouterr().out
     assert "--data-dir" not in shown
-    (line,) = [line for line in shown.splitlines() if "hh-helpful-base" in line]
-    assert line.rstrip().endswith("1 file here")
+    lines = [line.strip() for line in shown.splitlines()]
+    (at,) = [at for at, line in enumerate(lines) if line.startswith("hh-helpful-base")]
+    assert lines[at + 1] == "1 file here (MIT)"
 
 
 @pytest.mark.parametrize(

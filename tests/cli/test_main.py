@@ -26,7 +26,9 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["scroe"], "score"),
         (["score"], "INPUT"),
-        (["score", "a.jsonl"], "--output"),
+        (["score", "a.jsonl"], "flr score needs --output or -o; `flr score --help` says"),
+        (["score", "a.jsonl", "-o"], "-o"),
+        (["bench", "a.jsonl"], "flr bench needs --output or -o"),
         (["score", "a.jsonl", "-o", "b.jsonl", "--sett", "short"], "--set"),
         (["score", "a.jsonl", "-o", "b.jsonl", "--limit", "many"], "many"),
         (["score", "a.jsonl", "-o", "b.jsonl", "--reward", "best"], "best"),

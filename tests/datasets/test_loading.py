@@ -1,5 +1,7 @@
 """Names, the hub, suites and samples."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +121,14 @@ def test_rows_of_another_form(tmp_path):
     other = {"prompt": "p", "response": "r", "chosen": None, "rejected": None}
     with pytest.raises(InputError, match="row 1, chosen: expected a text or a list of messages"):
         load(str(put(tmp_path / "b.jsonl", [other])))
+    with pytest.raises(InputError, match="Rename its columns"):
+        load(path)
+
+
+def test_a_file_has_one_name_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    put(Path("a.jsonl"), REWARDBENCH)
+    assert load("./a.jsonl") == load("a.jsonl") == load(".//a.jsonl")
 
 
 def test_nothing_usable_says_why(tmp_path):
@@ -135,6 +145,11 @@ def test_suites(tmp_path):
     for name in ("llmbar", "hh-helpful-base"):
         put_set(tmp_path, name)
     assert suite("local", tmp_path) == ("hh-helpful-base", "llmbar")
+    says = (
+        "shp, hh-helpful-online, .* helpsteer. .* name those that are: hh-helpful-base; .*--suite"
+    )
+    with pytest.raises(UserError, match=says):
+        suite("paper", tmp_path)
     with pytest.raises(OptionError, match="needs --data-dir"):
         suite("local")
     with pytest.raises(OptionError, match=r"one of paper, local. Did you mean 'paper'\?"):

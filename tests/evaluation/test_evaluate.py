@@ -35,6 +35,9 @@ KNOWN = {
     "ranking": {"spearman": (1, -1, None), "kendall": (1, -1, None)},
 }
 
+PROMPTS = {"accuracy": 30, "strict": 30, "within_prompt": 20}
+"""The shares, and how many prompts they rest on: of 10 all ratings are equal."""
+
 
 @pytest.mark.parametrize("kind", SETS)
 def test_planted_rewards_have_known_answers(kind: str):
@@ -43,8 +46,17 @@ def test_planted_rewards_have_known_answers(kind: str):
     for figure, known in KNOWN[kind].items():
         for name, answer in zip(PLANTED, known, strict=True):
             found = rewards[name][figure]
-            expected = answer if answer is None else pytest.approx(answer, abs=1e-12)
-            assert [found["value"], *found["interval"]] == [expected] * 3, (figure, name)
+            if answer is None:
+                assert [found["value"], *found["interval"]] == [None] * 3, (figure, name)
+                continue
+            assert found["value"] == pytest.approx(answer, abs=1e-12), (figure, name)
+            low, high = found["interval"]
+            assert low <= found["value"] + 1e-12, (figure, name)
+            assert found["value"] <= high + 1e-12, (figure, name)
+            # Where all prompts agree on a share, its interval is the exact one.
+            agree = figure in PROMPTS and answer != 0.5
+            unseen = 1 - 0.025 ** (1 / PROMPTS[figure]) if agree else 0
+            assert high - low == pytest.approx(unseen, abs=1e-12), (figure, name)
 
 
 @pytest.mark.parametrize("kind", SETS)

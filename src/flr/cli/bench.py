@@ -76,14 +76,16 @@ def list_(*, data_dir: Path | None = None) -> None:
         data_dir: folder with the sets' files.
     """
     table = Table(box=None, pad_edge=False)
-    table.add_column("set", no_wrap=True)
-    for title in ("kind", "what", "licence", "from"):
+    for title in ("set", "kind", "what, and where from"):
         table.add_column(title, overflow="fold")
     for spec, files in available(data_dir):
         hub = ", ".join(dict.fromkeys(one.id for one in spec.hub))
-        here = Text(f"{len(files)} file{'s' * (len(files) > 1)} here", "green")
-        told = (Text(word) for word in (spec.name, spec.kind, spec.about, spec.licence))
-        table.add_row(*told, here if files else Text(hub or spec.origin))
+        here = f"{len(files)} file{'s' * (len(files) > 1)} here" if files else ""
+        place = here or hub or spec.origin.partition(",")[0]
+        told = Text.assemble(f"{spec.about}\n", (place, "green" if files else "dim"))
+        if spec.licence:
+            told.append(f" ({spec.licence})", "dim")
+        table.add_row(spec.name, spec.kind, told)
     console = Console()
     console.print(table)
     if data_dir is None:

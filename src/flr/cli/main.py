@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from cyclopts import App, CycloptsError
 from cyclopts.config import Yaml
+from cyclopts.exceptions import MissingArgumentError
 from rich.console import Console
 
 from flr.errors import FlrError, OptionError
@@ -52,6 +53,8 @@ def run(arguments: Sequence[str]) -> int:
         app(rest, exit_on_error=False, print_error=False)
     except FlrError as error:
         return _say(error, error.exit_code)
+    except MissingArgumentError as error:
+        return _say(_missing(error), 2)
     except CycloptsError as error:
         return _say(error, 2)
     except KeyboardInterrupt:
@@ -69,6 +72,14 @@ def run(arguments: Sequence[str]) -> int:
             3,
         )
     return 0
+
+
+def _missing(error: MissingArgumentError) -> object:
+    """What a verb needs and was not given; an option without its value is worded by cyclopts."""
+    if error.keyword is not None or error.argument is None:
+        return error
+    verb = " ".join(["flr", *(error.command_chain or ())])
+    return f"{verb} needs {' or '.join(error.argument.names)}; `{verb} --help` says what it is"
 
 
 def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
@@ -97,6 +108,11 @@ def _check_config(path: str) -> None:
         if not isinstance(name, str) or (isinstance(value, dict) and name != "weights"):
             raise OptionError(
                 f"--config {path}: {name!r} is no option; options stand at the top, as `set: short`"
+            )
+        if isinstance(value, list):
+            raise OptionError(
+                f"--config {path}: {name} is a list; write one value, with commas between several, "
+                "as `reward: flr,length`"
             )
 
 

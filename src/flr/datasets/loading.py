@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from os.path import normpath
 from pathlib import Path
 
 from flr import io
@@ -12,6 +13,12 @@ from flr.datasets.catalogue import ALL, SPECS, SUITES, HubSource, Spec
 from flr.datasets.raw import Converted, RawRow, RawSource, by_row
 from flr.errors import InputError, OptionError, Problem, UserError, did_you_mean
 from flr.reading import file_items, reader_of
+
+PAIRS = (
+    "A file or hub id that is no set of `flr bench list` holds pairs: columns chosen and rejected, "
+    "and prompt where they are responses alone; texts or lists of messages. Rename its columns, or "
+    "mend these rows."
+)
 
 
 def _dataset(
@@ -90,10 +97,15 @@ def _other(name: str, data_dir: Path | None, split: str | None) -> Dataset:
     """A file or data set of the hub that is no known set."""
     _check_other(name, data_dir, split)
     is_file = _is_file(name)
+    name = normpath(name) if is_file else name
     short = Path(name).name if is_file else name
     numbered = file_items(name) if is_file else enumerate(io.read(name, split=split), 1)
     rows = [RawRow(RawSource(name, short, ()), number, value) for number, value in numbered]
-    dataset = _dataset(name, "pairwise", name, rows, by_row(pairwise.preference)(rows))
+    try:
+        converted = by_row(pairwise.preference)(rows)
+    except InputError as error:
+        raise InputError(error.path, error.problems, PAIRS) from None
+    dataset = _dataset(name, "pairwise", name, rows, converted)
     return replace(dataset, files={short: local.sha256_of(Path(name))} if is_file else {})
 
 
@@ -135,13 +147,29 @@ def available(data_dir: Path | None = None) -> list[tuple[Spec, tuple[Path, ...]
     return list(zip(ALL, local.find(ALL, data_dir), strict=True))
 
 
+def _check_all_there(name: str, data_dir: Path) -> None:
+    """Refuses a suite of which not every set lies below the data folder; names all that do not."""
+    here = {spec.name for spec, files in available(data_dir) if files}
+    found = [one for one in SUITES[name] if one in here]
+    if len(found) < len(SUITES[name]):
+        missing = ", ".join(one for one in SUITES[name] if one not in here)
+        instead = f"name those that are: {' '.join(found)}; or " if found else ""
+        raise UserError(
+            f"suite {name}: not below {data_dir}: {missing}. Put them there (naming one says what "
+            f"is looked for); {instead}give --suite local for all known sets that lie there."
+        )
+
+
 def suite(name: str, data_dir: Path | None = None) -> tuple[str, ...]:
     """The names of the sets in a suite: `paper`, or `local` for all below the data folder.
 
     Raises:
-        UserError: an unknown suite, `local` without a data folder or with nothing in it.
+        UserError: an unknown suite, `local` without a data folder or with nothing in it, another
+            one of which a set is not below the data folder.
     """
     if name in SUITES:
+        if data_dir is not None:
+            _check_all_there(name, data_dir)
         return SUITES[name]
     known = [*SUITES, "local"]
     if name != "local":

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from flr.datasets.base import Dataset, Item
 from flr.errors import UserError
-from flr.resampling import Estimate, Statistic, mean
+from flr.resampling import Estimate, Statistic, share
 
 Key = tuple[str, ...]
 """Where a figure stands in the result: `("accuracy",)`, `("subsets", "easy")`."""
@@ -129,7 +129,7 @@ def most_common_share(
 ) -> Statistic:
     """The share of the most common value; which one it is, is not resampled."""
     distinct, counts = np.unique(values, return_counts=True)
-    return mean((values == distinct[counts.argmax()]).astype(np.float64), index)
+    return share((values == distinct[counts.argmax()]).astype(np.float64), index)
 
 
 def inside_floor(margins: Float[np.ndarray, " pair"], noise_floor: float | None) -> int | None:

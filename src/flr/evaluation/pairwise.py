@@ -27,7 +27,7 @@ from flr.evaluation.figures import (
     labels,
     numbered,
 )
-from flr.resampling import FOR_CORRELATIONS, Resampled, Statistic, mean, ratio, resampled_mean
+from flr.resampling import FOR_CORRELATIONS, Resampled, Statistic, ratio, resampled_mean, share
 from flr.stats import pairwise_points
 
 SIMILAR = 0.25
@@ -200,16 +200,16 @@ def measure(dataset: Dataset, column: Column) -> Figures:
     """
     index = group_indices(dataset)
     found = margins(dataset, column)
-    accuracy = mean(points(dataset, column), index)
+    accuracy = share(points(dataset, column), index)
     statistics: dict[Key, Statistic] = {
         ("accuracy",): accuracy,
-        ("strict",): mean(pairwise_points(found, tie=0.0), index),
+        ("strict",): share(pairwise_points(found, tie=0.0), index),
         **_by_length(dataset, accuracy, found),
         **by_subset(accuracy, [item.subset for item in dataset.items]),
         **_over_subsets(dataset, accuracy),
     }
     for name, values in column.categories.items():
-        statistics["categories", name] = mean(points(dataset, Column(values)), index)
+        statistics["categories", name] = share(points(dataset, Column(values)), index)
     plain = {
         "ties": int((found == 0).sum()),
         "noise_floor": column.noise_floor,

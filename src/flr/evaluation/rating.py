@@ -27,7 +27,7 @@ from flr.evaluation.figures import (
     lengths,
     response_indices,
 )
-from flr.resampling import FOR_CORRELATIONS, Statistic, mean
+from flr.resampling import FOR_CORRELATIONS, Statistic, share
 from flr.stats import pairwise_points
 
 
@@ -80,7 +80,7 @@ def measure(dataset: Dataset, column: Column) -> Figures:
         statistics["categories", name] = Statistic(resampled_pearson, both, index, FOR_CORRELATIONS)
     margins, prompts = _within_prompt(dataset, column.values)
     if len(margins):
-        statistics["within_prompt",] = mean(pairwise_points(margins), prompts)
+        statistics["within_prompt",] = share(pairwise_points(margins), prompts)
     plain = {
         "noise_floor": column.noise_floor,
         "inside_floor": inside_floor(margins, column.noise_floor) if len(margins) else None,

@@ -39,7 +39,6 @@ def test_how_it_was_made_is_flat():
             "6,301 tokens run for 74,726 asked, 19.6 seconds; shared for every row",
         ),
         ("versions.torch", "2.13.0"),
-        ("options.limit", "–"),
         ("options.seed", "0"),
         ("options.reward", "flr, direct, length"),
     ]

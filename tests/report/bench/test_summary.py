@@ -17,9 +17,9 @@ def test_a_set_says_what_its_intervals_exclude():
     assert set_summary(pairwise(rewards), "flr") == [
         "Accuracy of flr: 60.0 % [51.0, 69.0].",
         "By the 95 % interval, better than chance (50 %): flr and best; worse than chance: length; "
-        "not told from chance: random; without an interval: one.",
-        "By the paired interval, flr is better than length; worse than best; not told from random; "
-        "without an interval against one.",
+        "not distinguishable from chance: random; without an interval: one.",
+        "By the paired interval, flr is better than length; worse than best; "
+        "not distinguishable from random; without an interval against one.",
     ]
 
 
@@ -31,7 +31,9 @@ def test_sentences_begin_with_a_capital_letter_whatever_comes_first():
 def test_chance_of_a_correlation_is_zero():
     rewards = {"a": {"pearson": figure(0.1, 0.05, 0.2)}, "b": {"pearson": figure(0.1, -0.1, 0.3)}}
     said = set_summary(pairwise(rewards, kind="rating"), None)[1]
-    assert said == "By the 95 % interval, better than chance (0): a; not told from chance: b."
+    assert said == (
+        "By the 95 % interval, better than chance (0): a; not distinguishable from chance: b."
+    )
 
 
 def test_the_whole_says_how_the_reference_stands():
@@ -50,9 +52,9 @@ def test_the_whole_says_how_the_reference_stands():
     }
     assert summary({"reference": "flr", "sets": sets}) == [
         "By its 95 % interval, flr agrees with people better than chance on a and c; "
-        "agrees worse than chance on d; is not told from chance on b.",
+        "agrees worse than chance on d; cannot be told from chance on b.",
         "Against the response's length, by the paired interval, it is better on a; worse on c; "
-        "not told from it on b.",
+        "not distinguishable from it on b.",
     ]
     assert len(summary({"reference": "length", "sets": sets})) == 1
     assert "first reward" in summary({"reference": None, "sets": sets})[0]

@@ -4,10 +4,28 @@ from typing import Any
 
 import pytest
 
+from flr import Conversation
+from flr.datasets.base import Dataset, Item
+from flr.evaluation.robustness import attacked
 from flr.report.bench.tables import Table, set_tables
-from flr.report.bench.words import kind_of, points, share
+from flr.report.bench.words import WAYS, kind_of, points, share
 from tests.report.bench.samples import HH, REFERENCE, ROBUSTNESS, TOPICS, sample
 from tests.report.bench.small import accuracy, figure, pairwise
+
+SUMS = Dataset(
+    "sums",
+    "pairwise",
+    tuple(
+        Item(
+            prompt,
+            prompt,
+            (Conversation.of(prompt, f"{good}. Surely!"), Conversation.of(prompt, "No idea.")),
+            (1.0, 0.0),
+        )
+        for prompt, good in (("2 + 2?", "4"), ("3 + 3?", "6"))
+    ),
+    "",
+)
 
 
 def test_the_main_table_holds_what_was_measured():
@@ -44,6 +62,22 @@ def test_a_column_without_any_answer_is_left_out():
     assert set_tables(of_set, None) == [
         Table("Rewards", ("Reward", "Accuracy"), (("a", "50.0 %"), ("b", "–")))
     ]
+
+
+def test_what_a_column_or_row_means_is_told_under_its_table():
+    results, _ = sample()
+    for name, of_set in results["sets"].items():
+        for table in set_tables(of_set, REFERENCE):
+            names = {*table.header, *(row[0] for row in table.rows)}
+            told = {note.partition(":")[0] for note in table.notes}
+            assert told <= {*names, "Partial"} | ({*WAYS} if name == ROBUSTNESS else set())
+    own, *_ = set_tables(results["sets"][HH], REFERENCE)
+    said = [note.partition(":")[0] for note in own.notes]
+    assert {"Shorter preferred", "Similar length", "Inside noise floor", "majority"} <= {*said}
+
+
+def test_every_way_of_spoiling_has_its_words():
+    assert list(WAYS) == list(dict.fromkeys(item.subset for item in attacked(SUMS).items))
 
 
 def test_a_set_without_figures_or_rewards_has_a_table_of_names():

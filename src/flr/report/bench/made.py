@@ -55,16 +55,12 @@ def _pass_words(done: Mapping[str, Any]) -> str:
 
 
 def how_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How the results were made, as names and values: command, work, versions, options."""
+    """How the results were made, as names and values: command, work, versions, options given."""
     first = {key: results[key] for key in ("flr", "command", "finished")}
     made_with = dict(results["made_with"])
     passes = [(f"pass {name}", _pass_words(done)) for name, done in made_with.pop("passes").items()]
-    return [
-        *_flat("", first),
-        *passes,
-        *_flat("", made_with),
-        *_flat("options", results["options"]),
-    ]
+    options = {name: value for name, value in results["options"].items() if value is not None}
+    return [*_flat("", first), *passes, *_flat("", made_with), *_flat("options", options)]
 
 
 def fingerprints(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:

@@ -33,7 +33,8 @@ def _table(table: Table) -> list[str]:
     rule = ["---", *["---:"] * (len(table.header) - 1)]
     rows = [_line([escaped(name), *figures]) for name, *figures in table.rows]
     header = _line([escaped(name) for name in table.header])
-    return ["", f"### {escaped(table.title)}", "", header, _line(rule), *rows]
+    notes = ["", escaped(" ".join(table.notes))] if table.notes else []
+    return ["", f"### {escaped(table.title)}", "", header, _line(rule), *rows, *notes]
 
 
 def _set_lines(name: str, of_set: Mapping[str, Any], reference: str | None) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from flr.report.bench.figures import MAX_DOTS, accuracy_bins, bars, dots, systems
 from flr.report.bench.items import BIN_SIZE, Pair, accuracy_by_margin, pairs_of, responses
-from flr.report.bench.words import SPOILT, counted, kind_of, known, majority_of
+from flr.report.bench.words import LENGTH, SPOILT, counted, kind_of, known, majority_of
 
 SIDES = {"pairwise": ("preferred", "other"), SPOILT: ("good", "spoilt")}
 """What the responses of a pair are called, by the kind of the set."""
@@ -141,8 +141,9 @@ def panels(
     if not items:
         return drawn
     pairs = pairs_of(of_set["kind"], items, reward)
-    drawn.append(_reward_against_length(name, kind.name, items, reward, prefix))
-    if kind.name in SIDES:
+    if reward != LENGTH:
+        drawn.append(_reward_against_length(name, kind.name, items, reward, prefix))
+    if reward != LENGTH and kind.name in SIDES:
         drawn.append(_margin_against_length(name, kind.name, pairs, reward, prefix))
     if len(pairs) >= BIN_SIZE and not spoilt:  # fewer say nothing of a margin
         chance = of_set["chance"] if kind.name == "pairwise" else 0.5

@@ -10,6 +10,7 @@ from typing import Any
 
 from flr.report.bench.words import (
     CONTROL,
+    LENGTH,
     NONE,
     SPOILT,
     Figure,
@@ -20,9 +21,6 @@ from flr.report.bench.words import (
     listed,
     share,
 )
-
-LENGTH = "length"
-"""The reward that is the length of the response."""
 
 LEAST_PROMPTS = 20
 """Prompts below which nothing is said to be told from anything: of two pairs a coin gets both right
@@ -54,7 +52,7 @@ def _against_chance(kind: Kind, rewards: Mapping[str, Any]) -> str:
     words = {
         "above": f"By the 95 % interval, better than chance ({kind.chance_word}):",
         "below": "worse than chance:",
-        "on": "not told from chance:",
+        "on": "not distinguishable from chance:",
         "unknown": "without an interval:",
     }
     said = _said(sides, words)
@@ -71,7 +69,7 @@ def _against_others(rewards: Mapping[str, Any], reference: str) -> str:
     words = {
         "below": "better than",
         "above": "worse than",
-        "on": "not told from",
+        "on": "not distinguishable from",
         "unknown": "without an interval against",
     }
     said = _said(sides, words)
@@ -132,7 +130,7 @@ def _reference_against_chance(sets: Mapping[str, Any], reference: str) -> str:
     words = {
         "above": "agrees with people better than chance on",
         "below": "agrees worse than chance on",
-        "on": "is not told from chance on",
+        "on": "cannot be told from chance on",
         "unknown": "has no interval on",
     }
     return f"By its 95 % interval, {reference} {_said(sides, words)}."
@@ -147,7 +145,7 @@ def _reference_against_length(sets: Mapping[str, Any]) -> str:
     words = {
         "below": "better on",
         "above": "worse on",
-        "on": "not told from it on",
+        "on": "not distinguishable from it on",
         "unknown": "without an interval on",
     }
     said = _said(sides, words)

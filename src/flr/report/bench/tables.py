@@ -4,12 +4,13 @@ From the set's results alone; cells are worded, not escaped.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flr.report.bench.words import (
     NONE,
     SPOILT,
+    WAYS,
     Figure,
     Kind,
     correlation,
@@ -33,11 +34,13 @@ class Table:
         title: what it shows.
         header: titles of the columns.
         rows: cells, as many as titles.
+        notes: what its titles and names mean, a sentence each.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
 
 
 def _key(key: str, word: Word) -> Callable[[Mapping[str, Any]], str]:
@@ -53,48 +56,95 @@ def _ties(reward: Mapping[str, Any]) -> str:
     return NONE if reward.get("ties") is None else f"{reward['ties']:,}"
 
 
-COLUMNS: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
-    "pairwise": {
-        "Length correlation": _key("length_correlation", correlation),
-        "Shorter preferred": _key("shorter_preferred", share_of),
-        "Similar length": _key("similar_length", share_of),
-        "Ties": _ties,
-        "Ties as wrong": _key("strict", share),
-        "Inside noise floor": _inside_floor,
-    },
-    "rating": {
-        "Spearman": _key("spearman", correlation),
-        "Kendall": _key("kendall", correlation),
-        "Partial, given log length": _key("partial", correlation),
-        "Within prompt": _key("within_prompt", share_of),
-        "Length correlation": _key("length_correlation", correlation),
-        "Inside noise floor": _inside_floor,
-    },
-    "ranking": {
-        "Kendall": _key("kendall", correlation),
-        "Length correlation": _key("length_correlation", correlation),
-        "Inside noise floor": _inside_floor,
-    },
-    SPOILT: {"Ties": _ties, "Inside noise floor": _inside_floor},
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of the rewards' own table.
+
+    Args:
+        title: of it.
+        word: its cell, from a reward's figures.
+        note: what it says, a sentence; empty where the title is enough.
+    """
+
+    title: str
+    word: Callable[[Mapping[str, Any]], str]
+    note: str = ""
+
+
+_LENGTH = _key("length_correlation", correlation)
+_TIES = _Column("Ties", _ties, "Ties: equal rewards; each counts as a guess does.")
+_FLOOR = _Column(
+    "Inside noise floor",
+    _inside_floor,
+    "Inside noise floor: decisions that rounding may have made, with margins of at most twice the "
+    "floor (in brackets: how far one reward may be off).",
+)
+
+COLUMNS: dict[str, tuple[_Column, ...]] = {
+    "pairwise": (
+        _Column(
+            "Length correlation",
+            _LENGTH,
+            "Length correlation: Spearman's, of the margin and the difference of lengths.",
+        ),
+        _Column(
+            "Shorter preferred",
+            _key("shorter_preferred", share_of),
+            "Shorter preferred: accuracy where people preferred the shorter response.",
+        ),
+        _Column(
+            "Similar length",
+            _key("similar_length", share_of),
+            "Similar length: accuracy where lengths differ by at most 25 % of the longer.",
+        ),
+        _TIES,
+        _Column("Ties as wrong", _key("strict", share), "Ties as wrong: accuracy if they are."),
+        _FLOOR,
+    ),
+    "rating": (
+        _Column("Spearman", _key("spearman", correlation)),
+        _Column("Kendall", _key("kendall", correlation)),
+        _Column(
+            "Partial, given log length",
+            _key("partial", correlation),
+            "Partial: Pearson's correlation of what the log of the length leaves of reward and "
+            "rating; of the length itself this is next to nothing but the bend of the logarithm.",
+        ),
+        _Column(
+            "Within prompt",
+            _key("within_prompt", share_of),
+            "Within prompt: how often the better rated of two responses to a prompt has the higher "
+            "reward.",
+        ),
+        _Column(
+            "Length correlation", _LENGTH, "Length correlation: Spearman's, of reward and length."
+        ),
+        _FLOOR,
+    ),
+    "ranking": (
+        _Column("Kendall", _key("kendall", correlation)),
+        _Column(
+            "Length correlation", _LENGTH, "Length correlation: Spearman's, of reward and length."
+        ),
+        _FLOOR,
+    ),
+    SPOILT: (_TIES, _FLOOR),
 }
 """The columns of each kind after the main figure and the difference to the reference."""
 
 
-def _words(of_set: Mapping[str, Any], reference: str | None) -> dict[str, Callable[..., str]]:
-    """How the cells of each column are worded, by its title."""
-    kind = kind_of(of_set)
-    words = {kind.title: _key(kind.main, kind.word)}
-    if reference in of_set["rewards"]:
-        words[f"Difference to {reference}{kind.unit}"] = _key("difference", kind.word_difference)
+def _columns(of_set: Mapping[str, Any], reference: str | None) -> dict[_Column, list[str]]:
+    """The columns with their cells; one without any answer is left out."""
+    kind, rewards = kind_of(of_set), of_set["rewards"]
+    columns = list(COLUMNS[kind.name])
     # A mean over all ways of spoiling, the control among them, would be of nothing.
-    return COLUMNS[SPOILT] if kind.name == SPOILT else {**words, **COLUMNS[kind.name]}
-
-
-def _columns(of_set: Mapping[str, Any], reference: str | None) -> dict[str, list[str]]:
-    """The cells of every column by its title; a column without any answer is left out."""
-    rewards, words = of_set["rewards"], _words(of_set, reference)
-    columns = {title: [word(of) for of in rewards.values()] for title, word in words.items()}
-    return {title: cells for title, cells in columns.items() if set(cells) - {NONE}}
+    if kind.name != SPOILT:
+        if reference in rewards:
+            title = f"Difference to {reference}{kind.unit}"
+            columns.insert(0, _Column(title, _key("difference", kind.word_difference)))
+        columns.insert(0, _Column(kind.title, _key(kind.main, kind.word)))
+    cells = {column: [column.word(of) for of in rewards.values()] for column in columns}
+    return {column: own for column, own in cells.items() if set(own) - {NONE}}
 
 
 def _main_table(of_set: Mapping[str, Any], reference: str | None) -> Table:
@@ -102,11 +152,14 @@ def _main_table(of_set: Mapping[str, Any], reference: str | None) -> Table:
     columns = _columns(of_set, reference)
     cells = zip(*columns.values(), strict=True) if columns else ((),) * len(of_set["rewards"])
     rows = [(name, *row) for name, row in zip(of_set["rewards"], cells, strict=True)]
+    notes = [column.note for column in columns if column.note]
     majority = majority_of(of_set)
     if majority is not None and columns:
         word = kind_of(of_set).word
         rows += [("majority", word(majority), *[NONE] * (len(columns) - 1))]
-    return Table("Rewards", ("Reward", *columns), tuple(rows))
+        notes += ["majority: choosing the most common position of the preferred one, always."]
+    header = ("Reward", *(column.title for column in columns))
+    return Table("Rewards", header, tuple(rows), tuple(notes))
 
 
 def _parts_table(
@@ -140,7 +193,9 @@ def _subsets(reward: Mapping[str, Any]) -> dict[str, Figure]:
 def _spoilt_table(kind: Kind, rewards: Mapping[str, Any]) -> Table | None:
     """A row a way of spoiling; nothing that is taken over all of them."""
     title = f"{kind.title}, by what the other one is"
-    return _parts_table(title, "Other", _by(rewards, "subsets"), kind.word, count=True)
+    table = _parts_table(title, "Other", _by(rewards, "subsets"), kind.word, count=True)
+    notes = tuple(f"{way}: {other}." for way, other in WAYS.items())
+    return None if table is None else replace(table, notes=notes)
 
 
 def _whole_tables(kind: Kind, rewards: Mapping[str, Any]) -> list[Table | None]:

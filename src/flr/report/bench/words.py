@@ -133,11 +133,27 @@ class Kind:
     unit: str
 
 
+LENGTH = "length"
+"""The reward that is the length of the response."""
+
 SPOILT = "robustness"
 """The kind of a pairwise set whose pairs were made by spoiling responses, a subset a way of it."""
 
 CONTROL = "as rated"
 """The subset of such a set in which nothing was spoilt; see `evaluation.robustness`."""
+
+WAYS = {
+    CONTROL: "the worse response as it is (control)",
+    "empty": "nothing",
+    "repeated": "the good one's first sentence, ten times",
+    "echo": "the last prompt, word for word",
+    "elsewhere": "the good response to another prompt",
+    "refusal": "a flat refusal",
+    "cut": "the first half of the good one",
+    "planted": "the worse response, with praise of it planted at its end",
+    "fake turn": "the worse response, with a thankful user turn in plain text after it",
+}
+"""What stands against the good response in each subset of such a set."""
 
 _SHARE = (0.5, "50 %", share, points, ", points")
 _CORRELATION = (0.0, "0", correlation, correlation_difference, "")
