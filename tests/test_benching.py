@@ -223,6 +223,24 @@ def test_the_words_of_a_follow_up_set_are_part_of_the_run(tmp_path: Path, tiny_m
     assert accuracies[0] == pytest.approx(1 - accuracies[1])
 
 
+def test_the_weights_of_a_follow_up_set_are_part_of_the_run(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = followups.to_yaml(followups.load("short")).replace("name: short", "name: mine")
+    rewards: list[list[list[float]]] = []
+    for weight in ("1", "50"):
+        weighted = text.replace("  correctness:\n", f"  correctness:\n    weight: {weight}\n")
+        assert weighted != text
+        mine.write_text(weighted, "utf-8")
+        report = run(tmp_path, tiny_model, reward=f"flr:{mine}", force=True)
+        assert not report.finished_before
+        items = io.read(str(tmp_path / "out" / "items.jsonl"))
+        rewards.append([item["rewards"]["flr:mean:mine"] for item in items])
+    assert report.computed == 0
+    assert rewards[0] != rewards[1]
+
+
 def test_prompts_that_part_before_their_last_turns_are_told_apart(
     tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -251,6 +269,7 @@ def test_a_kill_while_results_are_written_leaves_none_that_are_not_whole(
     monkeypatch.setattr("flr.bench_files.page", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, tiny_model, reward="random", force=True)
+    assert not (tmp_path / "out" / RESULTS).exists()
     monkeypatch.undo()
     again = run(tmp_path, tiny_model, reward="length")
     assert not again.finished_before
