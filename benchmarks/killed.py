@@ -1,11 +1,14 @@
-"""Kills a run of `flr score` 20 times at random moments and compares what it ends with.
+"""Kills a run of flr 20 times at random moments and compares what it ends with.
 
-Scores the demo's conversations, each response a row of its own, once undisturbed and once killed
-with SIGKILL after random delays (seed 0) and started again. Prints how many blocks were finished
-at each kill, whether the bytes are the same, and how often any finished block was computed again
-(every block is logged when it is put into the store).
+    score    the demo's conversations, each response a row of its own
+    mine     the demo's prompts: sampled (4 responses of at most 16 tokens), scored, paired
 
-    python benchmarks/killed.py [--kills 20]
+Runs it once undisturbed, and once killed with SIGKILL after random delays (seed 0) and started
+again. Prints how many blocks were finished at each kill, whether every file that it writes has the
+same bytes, and how often a finished block was computed again (every block is logged when it is put
+into a store).
+
+    python benchmarks/killed.py [score|mine] [--kills 20]
 
 The last line is one JSON object.
 """
@@ -13,33 +16,66 @@ The last line is one JSON object.
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from flr import demo, io, runs
 
-RUN = """
+LOGGED = """
 import sys
 from pathlib import Path
 from flr import runs
-from flr.score_file import ScoreOptions, score_file
 put = runs.Store.put
 def logged(store, key, results):
     with open(sys.argv[3], "a") as log:
         log.write(key + "\\n")
     put(store, key, results)
 runs.Store.put = logged
-score_file(sys.argv[1], Path(sys.argv[2]), ScoreOptions(set="short"))
+source, output = sys.argv[1], Path(sys.argv[2]) / "out.jsonl"
 """
 
+RUNS = {
+    "score": """
+from flr.score_file import ScoreOptions, score_file
+score_file(source, output, ScoreOptions(set="short"))
+""",
+    "mine": """
+from flr.mining import MineOptions, mine_file
+options = MineOptions(set="short", n=4, max_new_tokens=16, keep_unfinished=True)
+mine_file(source, output, options)
+""",
+}
 
-def finished(output: Path) -> set[str]:
-    """Keys of the finished blocks."""
-    with runs.Store(runs.store_path(output)) as store:
-        return set(store.keys())
+
+def rows_of(verb: str) -> list[dict[str, str]]:
+    """What is worked on."""
+    if verb == "mine":
+        return [{"prompt": pair["prompt"]} for pair in demo.pairs()]
+    sides = ("chosen", "rejected")
+    return [
+        {"prompt": pair["prompt"], "response": pair[side]}
+        for pair in demo.pairs()
+        for side in sides
+    ]
+
+
+def finished(folder: Path) -> set[str]:
+    """Keys of the finished blocks of all stages."""
+    found: set[str] = set()
+    for path in folder.glob("*.run.sqlite"):
+        with runs.Store(path) as store:
+            found |= set(store.keys())
+    return found
+
+
+def written(folder: Path) -> Mapping[str, bytes]:
+    """The files that it wrote, but for the stores and records, which hold times."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.jsonl"))}
 
 
 def main() -> None:
@@ -47,31 +83,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("verb", nargs="?", choices=list(RUNS), default="score")
     parser.add_argument("--kills", type=int, default=20)
-    kills = parser.parse_args().kills
+    given = parser.parse_args()
     dice = random.Random(0)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
         rows, whole, killed, log = (
-            Path(folder) / n for n in ("in.jsonl", "a.jsonl", "b.jsonl", "log")
+            Path(temporary) / name for name in ("in.jsonl", "whole", "killed", "log")
         )
-        sides = ("chosen", "rejected")
-        io.write(
-            rows,
-            (
-                {"prompt": pair["prompt"], "response": pair[side]}
-                for pair in demo.pairs()
-                for side in sides
-            ),
-        )
+        io.write(rows, rows_of(given.verb))
+        for folder in (whole, killed):
+            folder.mkdir()
+        command = [sys.executable, "-c", LOGGED + RUNS[given.verb], str(rows)]
         begun = time.monotonic()
-        subprocess.run([sys.executable, "-c", RUN, rows, whole, Path(folder) / "log0"], check=True)
+        subprocess.run([*command, str(whole), str(log)], check=True)
         seconds = time.monotonic() - begun
         again = moments = 0
         blocks: list[int] = []
-        while moments < kills:
+        while moments < given.kills:
             before = finished(killed)
             log.write_text("")
-            process = subprocess.Popen([sys.executable, "-c", RUN, rows, killed, log])
+            process = subprocess.Popen([*command, str(killed), str(log)])
             try:
                 process.wait(dice.uniform(0, 0.5 * seconds))
             except subprocess.TimeoutExpired:
@@ -83,14 +115,20 @@ def main() -> None:
             again += len(before & set(log.read_text().split()))
             if process.returncode == 0:
                 print(f"finished after {moments} kills; going on from nothing", flush=True)
-                assert killed.read_bytes() == whole.read_bytes(), "the bytes differ"
-                for path in (killed, runs.store_path(killed), runs.record_path(killed)):
-                    path.unlink()
-        subprocess.run([sys.executable, "-c", RUN, rows, killed, log], check=True)
-        same = killed.read_bytes() == whole.read_bytes()
+                assert written(killed) == written(whole), "the bytes differ"
+                shutil.rmtree(killed)
+                killed.mkdir()
+        subprocess.run([*command, str(killed), str(log)], check=True)
+        same = written(killed) == written(whole)
         print(f"undisturbed: {seconds:.1f} s, blocks: {len(finished(killed))}")
         print(f"finished blocks at each kill: {blocks}")
-        result = {"kills": moments, "same_bytes": same, "finished_blocks_computed_again": again}
+        result = {
+            "run": given.verb,
+            "kills": moments,
+            "files": list(written(whole)),
+            "same_bytes": same,
+            "finished_blocks_computed_again": again,
+        }
         print(json.dumps(result))
         sys.exit(0 if same and not again else 1)
 

@@ -16,20 +16,23 @@ SOURCE = Path(__file__).parents[1] / "src" / "flr"
 LAYERS = {
     0: "errors types",
     1: "followup_checks followup_yaml published scripts followups spans template chat "
-    "template_report rewards resampling correlations stats messages rows",
+    "template_report rewards resampling correlations stats messages rows prompts turns prompting "
+    "responses pairing labelling preference_formats preference_reading llama_factory_reading "
+    "trainers checks",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "datasets datasets.*",
-    3: "measuring scoring options loading workers filling score_record score_file doctor "
-    "evaluation evaluation.*",
+    "datasets datasets.* generators generators.*",
+    3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
+    "policies sampling sample_file checking evaluation evaluation.*",
+    4: "mined mining",
     5: "explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }
-"""Words, pure functions, contact with the world, procedures, reports, doors."""
+"""Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier",
-    "transformers": "models engines.*",
+    "engines.sharing engines.classifier generators.hf policies",
+    "transformers": "models engines.* generators.hf policies",
     "huggingface_hub": "sources",
     "peft": "models",
     "pyarrow": "reading writing",

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from flr.blocks import Finished, finished
 from flr.engines.base import Tally
-from flr.filling import Block, block_key, fill, finished
+from flr.filling import block_key, fill
 from flr.measuring import Measured, Skipped, Values
 from flr.runs import Store
 from flr.types import Conversation
-from flr.workers import Finished
+from flr.workers import Block
 
 BLOCKS: list[Block] = [
     [Conversation.of("a", "1"), Conversation.of("a", "2")],

@@ -1,6 +1,6 @@
 """How cores are divided; that blocks are measured right is shown where files are scored."""
 
-from flr.loading import THREADS
+from flr.devices import THREADS
 from flr.options import ModelOptions, ScorerOptions
 from flr.workers import divided
 

@@ -20,9 +20,8 @@ What a template does to a conversation (drops thoughts, injects a system prompt)
 `template_report` tells of it, nothing here fights it.
 """
 
-import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 from zlib import crc32
@@ -30,6 +29,7 @@ from zlib import crc32
 from flr.errors import ContextOverflowError, FollowUpError, RenderError
 from flr.spans import PLACEHOLDERS, Frame, TokenRow, characters, frame_of, token_span
 from flr.template import Chat, ChatTokenizer, Template, check_unicode
+from flr.turns import check_messages, shortened, without_thoughts
 from flr.types import Conversation, Message
 
 DEFAULT_OPENING = (
@@ -39,9 +39,6 @@ DEFAULT_OPENING = (
 """The user's first turn in the role-switched form."""
 
 Form = Literal["user", "role-switched"]
-
-THINK_TAGS = ("<think>", "</think>")
-REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,40 +93,6 @@ class _Tails:
             and frame.suffix == self.frame.suffix
             and all(full == frame.around(text) for full, text in zip(rendered, texts, strict=True))
         )
-
-
-def _without_thoughts(message: Message) -> Message:
-    """An assistant's message without `<think>` blocks, also one never closed or never opened."""
-    if message.role != "assistant":
-        return message
-    text = re.sub(r"<think>.*?</think>\s*", "", message.content, flags=re.DOTALL)
-    text = re.sub(r"\A\s*<think>.*", "", text, flags=re.DOTALL)
-    text = re.sub(r"\A.*</think>\s*", "", text, flags=re.DOTALL)
-    extra = {key: value for key, value in message.extra.items() if key not in REASONING_FIELDS}
-    return Message(message.role, text, extra)
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Every text inside plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts_in(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts_in(one)
-
-
-def _shortened(conversation: Conversation) -> list[Conversation]:
-    """The conversation from each of its user turns on, system messages kept; longest first."""
-    messages = conversation.messages
-    starts = [number for number, message in enumerate(messages) if message.role == "user"]
-    kept = [
-        (*(m for m in messages[:start] if m.role in ("system", "developer")), *messages[start:])
-        for start in starts
-    ]
-    return [Conversation(turns) for turns in kept if len(turns) < len(messages)]
 
 
 def _joined(head: tuple[int, ...], tails: Sequence[TokenRow]) -> tuple[TokenRow, ...]:
@@ -201,11 +164,8 @@ class Renderer:
         """The messages as they go into the template, checked."""
         messages = conversation.messages
         if self.strip_thinking:
-            messages = tuple(map(_without_thoughts, messages))
-        for number, message in enumerate(messages, start=1):
-            allowed = THINK_TAGS if message.role == "assistant" else ()
-            for text in (message.content, *_texts_in(message.extra)):
-                self.template.check(text, f"message {number} ({message.role})", allowed)
+            messages = tuple(map(without_thoughts, messages))
+        check_messages(self.template, messages)
         return messages
 
     def _before_followup(self, conversation: Conversation) -> _Open:
@@ -322,7 +282,7 @@ class Renderer:
                 return False
             return True
 
-        shorter = _shortened(conversation)
+        shorter = [Conversation(turns) for turns in shortened(conversation.messages)]
         try:
             return Rendered(conversation, *rows_of(conversation), dropped=0)
         except ContextOverflowError:

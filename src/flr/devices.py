@@ -8,6 +8,9 @@ import torch
 from flr.errors import OptionError
 
 Dtype = Literal["auto", "bf16", "fp16", "fp32"]
+THREADS = torch.get_num_threads()
+"""CPU threads that torch takes by itself on this machine."""
+
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 

@@ -1,21 +1,17 @@
-"""Fills a run store: measures the blocks of conversations that it lacks, and gives them back."""
+"""Fills a run store: lets the blocks that it lacks be worked on, and gives their results back."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from flr.runs import Store, key_of
-from flr.types import Conversation
-from flr.workers import Finished
-
-Block = Sequence[Conversation]
-"""Conversations that are measured together."""
+from flr.workers import Block, Result
 
 Progress = Callable[[int, int, int], None]
-"""Told after each block: responses done, responses in all, tokens run for the block."""
+"""Told after each block: conversations done, conversations in all, tokens run for the block."""
 
-Measure = Callable[[Sequence[Block]], Iterator[tuple[int, Finished]]]
-"""Measures blocks, in any order: index and result of each."""
+Work = Callable[[Sequence[Block]], Iterator[tuple[int, Result]]]
+"""Works on blocks, in any order: index and result of each."""
 
 
 def block_key(block: Block, fingerprint: Mapping[str, Any]) -> str:
@@ -33,32 +29,27 @@ def fill(
     store: Store,
     blocks: Sequence[Block],
     fingerprint: Mapping[str, Any],
-    measure: Measure,
+    work: Work,
     progress: Progress,
 ) -> int:
-    """Measures every block that the store lacks.
+    """Works on every block that the store lacks.
 
     Args:
         store: keeps each block as soon as it is finished.
         blocks: of one run.
         fingerprint: everything but the conversations that changes the bits of the results.
-        measure: measures blocks; asked for none where the store lacks none.
+        work: works on blocks; asked for none where the store lacks none.
         progress: see `Progress`.
 
     Returns:
-        How many blocks were measured.
+        How many blocks were worked on.
     """
     keys = [block_key(block, fingerprint) for block in blocks]
     lacking = _missing(store, keys)
     total, left = sum(map(len, blocks)), sum(len(blocks[i]) for i in lacking)
     progress(total - left, total, 0)
-    for at, finished in measure([blocks[i] for i in lacking]):
-        store.put(keys[lacking[at]], finished.as_plain())
+    for at, result in work([blocks[i] for i in lacking]):
+        store.put(keys[lacking[at]], result.as_plain())
         left -= len(blocks[lacking[at]])
-        progress(total - left, total, finished.tally.tokens_run)
+        progress(total - left, total, result.tokens_run)
     return len(lacking)
-
-
-def finished(store: Store, block: Block, fingerprint: Mapping[str, Any]) -> Finished:
-    """A block that was measured."""
-    return Finished.of_plain(store[block_key(block, fingerprint)])

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flr.errors import InputError, OptionError, Problem
+from flr.errors import InputError, OptionError, OutputError, Problem
+from flr.prompts import PromptOfRow, parse_prompts
 from flr.reading import Numbered, failure, file_items, jsonl_items, reader_of, unreadable
 from flr.rows import Row, columns_of, not_a_row, parse_numbered
 from flr.writing import check_output as check_output
@@ -68,6 +69,15 @@ def _named(source: str) -> str:
     return STANDARD_INPUT if source == "-" else source
 
 
+def items(source: str) -> Iterator[Numbered]:
+    """The numbered values of a source as they stand there; a `Problem` where one is not readable.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    return _items(source, None, None)
+
+
 def read(
     source: str,
     *,
@@ -99,6 +109,28 @@ def read(
     if problems or not items:
         raise InputError(_named(source), problems or [Problem(None, "", "has no rows")])
     return [dict(columns_of(value) or {}) for _, value in items]
+
+
+def load_prompts(
+    source: str, *, split: str | None = None, limit: int | None = None
+) -> list[PromptOfRow]:
+    """The prompts of a source; as `load`, for rows with a response or without one.
+
+    Raises:
+        InputError: the source cannot be read, has no rows, or has bad ones; all of them are in it.
+        OptionError: a split or limit that cannot be.
+    """
+    return parse_prompts(_items(source, split, limit), _named(source))
+
+
+def check_place(source: str, output: Path) -> None:
+    """Raises where OUTPUT is INPUT.
+
+    Raises:
+        OutputError: they are one file.
+    """
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise OutputError(f"{output} is the input; name another file")
 
 
 def load(source: str, *, split: str | None = None, limit: int | None = None) -> list[Row]:

@@ -9,6 +9,7 @@ import torch
 
 from flr import devices, followups, models, sources
 from flr.chat import Renderer
+from flr.devices import THREADS
 from flr.engines.classifier import Classifier
 from flr.engines.hf import HFEngine
 from flr.engines.sharing import longest_row
@@ -19,9 +20,6 @@ from flr.runs import key_of, versions
 from flr.scoring import WANTED, Score, Scorer, merged_weights
 from flr.sources import Source
 from flr.types import Conversation, FollowUpSet
-
-THREADS = torch.get_num_threads()
-"""CPU threads that torch takes by itself on this machine."""
 
 _PROBE = [{"role": "user", "content": "Hello"}]
 
@@ -87,7 +85,7 @@ def prepare_sets(
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    template = _template(options.chat_template)
+    template = read_template(options.chat_template)
     source = sources.locate(options.model, revision=options.revision)
     config = models.load_config(source, trust_remote_code=options.trust_remote_code)
     renderer = Renderer(
@@ -103,13 +101,18 @@ def prepare_sets(
     return replace(made, fingerprint=_fingerprint(options, made))
 
 
-def _template(path: Path | None) -> str | None:
+def read_template(path: Path | None, option: str = "--chat-template") -> str | None:
+    """The text of a Jinja file, where one is given.
+
+    Raises:
+        OptionError: it cannot be read.
+    """
     if path is None:
         return None
     try:
         return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"--chat-template {path}: cannot be read ({error})") from error
+        raise OptionError(f"{option} {path}: cannot be read ({error})") from error
 
 
 def _check_special(followup_set: FollowUpSet, renderer: Renderer) -> None:

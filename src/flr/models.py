@@ -23,6 +23,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -64,6 +65,31 @@ def load_tokenizer(source: Source, *, trust_remote_code: bool = False) -> Any:
             "which scoring needs"
         )
     return tokenizer
+
+
+def response_ends(source: Source) -> list[int]:
+    """The tokens that a model's own generation settings end a response with; none without any."""
+    folder = _unpacked(source.base or source).folder
+    if not (folder / "generation_config.json").is_file():
+        return []
+    with _worded(source):
+        ends = GenerationConfig.from_pretrained(str(folder)).eos_token_id
+    return list(ends) if isinstance(ends, list | tuple) else [] if ends is None else [ends]
+
+
+def plain_folder(source: Source) -> Path:
+    """The folder of a model as other engines read it: whole safetensors, tokenizer, settings.
+
+    Raises:
+        ModelError: an adapter, or a GGUF file that is not unpacked.
+    """
+    found = _unpacked(source)
+    if found.gguf or found.base:
+        raise ModelError(
+            f"{source.name}: a folder or hub id with whole safetensors was expected; merge an "
+            "adapter into its base model and save that, unpack a large GGUF file"
+        )
+    return found.folder
 
 
 def load(

@@ -17,19 +17,11 @@ from flr.sources import SMOLLM2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """Which model measures, and how."""
+class MachineOptions:
+    """Where models run, and how their weights are held."""
 
-    model: str = SMOLLM2
-    """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
-    revision: str | None = None
-    """Branch, tag or commit of a Hugging Face id."""
-    form: Form = "user"
-    """Who says the follow-up: the user, or the assistant of a feedback-tuned model."""
     dtype: Dtype = "auto"
     """Precision of the model; auto is bf16 where the processor multiplies it natively."""
-    batch_tokens: int | None = None
-    """Most tokens in one forward pass; bounds the memory [default: 4096 on CPU, 16384 on GPU]."""
     device: str | None = None
     """cpu, cuda, cuda:1, ... [default: cuda where there is one]."""
     device_map: Literal["auto"] | None = None
@@ -38,21 +30,71 @@ class ModelOptions:
     """Pack the weights with bitsandbytes, where that is installed."""
     threads: int | None = None
     """CPU threads of a process [default: the cores, divided among the workers]."""
-    chat_template: Path | None = None
-    """Jinja file to render conversations with, in place of the model's own template."""
-    strip_thinking: bool = False
-    """Remove the think blocks of the assistant before scoring."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        for name in ("batch_tokens", "threads"):
-            check_positive(name, getattr(self, name))
+        check_positive("threads", self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorerOptions(ModelOptions):
+class FollowUpModelOptions:
+    """Which model measures, and how conversations are put to it."""
+
+    model: str = SMOLLM2
+    """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hugging Face id."""
+    form: Form = "user"
+    """Who says the follow-up: the user, or the assistant of a feedback-tuned model."""
+    batch_tokens: int | None = None
+    """Most tokens in one forward pass; bounds the memory [default: 4096 on CPU, 16384 on GPU]."""
+    chat_template: Path | None = None
+    """Jinja file to render conversations with, in place of the model's own template."""
+    strip_thinking: bool = False
+    """Remove the think blocks of the assistant before scoring."""
+
+
+# The bases of an options class give its fields in the reverse of their order: what comes last in
+# `class ModelOptions(MachineOptions, FollowUpModelOptions)` comes first in --help.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(MachineOptions, FollowUpModelOptions):
+    """Which model measures, and how."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("batch_tokens", self.batch_tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipOptions:
+    """What to do with a conversation that a model cannot take."""
+
+    on_overflow: Policy = "error"
+    """For a last prompt (and response) that is longer than the model: stop, or leave it out."""
+    on_special: Policy = "error"
+    """For text that holds the model's special tokens: stop, or leave the conversation out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """Which rows of a file, by how many processes."""
+
+    split: str | None = None
+    """Split of a Hugging Face dataset."""
+    limit: int | None = None
+    """Take the first N rows only."""
+    workers: int | None = None
+    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
+    force: bool = False
+    """Replace an OUTPUT that was made otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerOptions(SkipOptions, ModelOptions):
     """What a scorer is made of."""
 
     set: str = "default"
@@ -61,10 +103,6 @@ class ScorerOptions(ModelOptions):
     """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
     weights: dict[str, float] = field(default_factory=dict[str, float])
     """Weight of a category (--weights.correctness 2), relative to the others."""
-    on_overflow: Policy = "error"
-    """For a last prompt and response that are longer than the model: stop, or leave them out."""
-    on_special: Policy = "error"
-    """For text that holds the model's special tokens: stop, or leave the conversation out."""
 
 
 def check_positive(name: str, number: int | None) -> None:
@@ -73,7 +111,7 @@ def check_positive(name: str, number: int | None) -> None:
         raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
 
 
-def _check_choices(options: ModelOptions) -> None:
+def _check_choices(options: MachineOptions) -> None:
     """Raises where an option is none of the values that its type lists."""
     for name, kind in get_type_hints(type(options)).items():
         kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)

@@ -14,33 +14,26 @@ from pathlib import Path
 from typing import Any, final
 
 from flr import followups, io, runs
-from flr.errors import InputError, OutputError, Problem, RenderError
-from flr.filling import Progress, fill, finished
+from flr.blocks import finished, measure_blocks
+from flr.errors import InputError, Problem, RenderError
+from flr.filling import Progress, fill
 from flr.loading import Parts, prepare
 from flr.measuring import Measured
-from flr.options import ScorerOptions, check_workers
+from flr.options import FileOptions, ScorerOptions, check_workers
 from flr.rows import Row
 from flr.runs import BLOCK_ROWS, Store
 from flr.score_record import SIDES, Totals, how, place, what
 from flr.scoring import Score, merged_weights, value
 from flr.types import Conversation
-from flr.workers import divided, measure_blocks
+from flr.workers import divided
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(ScorerOptions):
+class ScoreOptions(FileOptions, ScorerOptions):
     """How a file is scored."""
 
-    split: str | None = None
-    """Split of a Hugging Face dataset."""
-    limit: int | None = None
-    """Score the first N rows only."""
     per_followup: bool = False
     """Also write every follow-up's log-likelihood and number of tokens."""
-    workers: int | None = None
-    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
-    force: bool = False
-    """Replace an OUTPUT that was made otherwise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +77,7 @@ def score_file(
     """
     rows = io.load(source, split=options.split, limit=options.limit)
     io.check_output(output, [row.columns for row in rows])
-    _check_place(source, output)
+    io.check_place(source, output)
     _check_columns(source, rows, options)
     options = divided(options, options.workers)
     parts = prepare(options)
@@ -112,12 +105,6 @@ def score_file(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return Report(runs.write_record(output, run_key, record), computed)
-
-
-def _check_place(source: str, output: Path) -> None:
-    """Raises where OUTPUT is INPUT."""
-    if output.exists() and Path(source).exists() and output.samefile(source):
-        raise OutputError(f"{output} is the input; name another file")
 
 
 def _added(row: Row, scores: Sequence[Score | None], options: ScoreOptions) -> dict[str, Any]:

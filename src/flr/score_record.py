@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from flr import followups
+from flr.blocks import Finished
 from flr.engines.base import Tally
 from flr.loading import Parts
 from flr.measuring import Measured, Skipped
@@ -14,7 +15,6 @@ from flr.options import ScorerOptions
 from flr.rows import Row
 from flr.scoring import Score, merged_weights
 from flr.stats import pairwise_accuracy, summarize
-from flr.workers import Finished
 
 SIDES = ("chosen", "rejected")
 """The responses of a pair, in order."""

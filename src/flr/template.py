@@ -38,6 +38,10 @@ class ChatTokenizer(Protocol):
         """The text of each special token by its name (`bos_token`)."""
         ...
 
+    def decode(self, token_ids: Any, *, skip_special_tokens: bool = False) -> Any:
+        """The text of ids."""
+        ...
+
     def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
         """The template's text of each chat."""
         ...
@@ -136,8 +140,12 @@ class Template:
                 "structure; plain text is expected (--on-special skip leaves such rows out)"
             )
 
-    def render(self, chats: Sequence[Chat]) -> list[str]:
+    def render(self, chats: Sequence[Chat], *, opened: bool = False) -> list[str]:
         """The template's text of each chat, as it is.
+
+        Args:
+            chats: messages in the form that templates take.
+            opened: end with the opening of the assistant's turn, for it to go on.
 
         Raises:
             RenderError: the template refuses one of them, with the template's own message.
@@ -145,7 +153,10 @@ class Template:
         """
         try:
             return self.tokenizer.apply_chat_template(
-                list(chats), chat_template=self.source, tokenize=False
+                list(chats),
+                chat_template=self.source,
+                tokenize=False,
+                add_generation_prompt=opened,
             )
         except TemplateSyntaxError as error:
             raise ModelError(f"the chat template is not valid Jinja: {error}") from error

@@ -67,5 +67,5 @@ def test_a_finished_pass_loads_no_model(
 ) -> None:
     asked = ModelPass(options, (SHORT,), Wanted(followups=True))
     first = filled(asked, tmp_path, [ITEMS])
-    monkeypatch.setattr("flr.workers.make_measurer", None)
+    monkeypatch.setattr("flr.blocks.make_measurer", None)
     assert filled(asked, tmp_path, [ITEMS]) == first

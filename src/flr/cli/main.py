@@ -28,6 +28,13 @@ app = App(
 app.command(
     "flr.cli.score:score", name="score", help="Score responses: rows in, rows with rewards out."
 )
+app.command("flr.cli.sample:sample", name="sample", help="Sample responses of a policy to prompts.")
+app.command(
+    "flr.cli.mine:mine", name="mine", help="Mine preference pairs from a policy's responses."
+)
+app.command(
+    "flr.cli.check:check", name="check", help="Check that a trainer will understand a file."
+)
 app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."
 )
@@ -117,7 +124,9 @@ def _check_config(path: str) -> None:
 
 
 def _split(argument: str) -> list[str]:
-    """`--config=FILE` as two words."""
+    """`--config=FILE` as two words; `-n`, which is a field of a dataclass, in its long form."""
+    if argument == "-n":
+        return ["--n"]
     return argument.split("=", 1) if argument.startswith("--config=") else [argument]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from flr import runs
+from flr.blocks import Finished
 from flr.datasets.base import Dataset, Item
 from flr.errors import UserError
 from flr.evaluation.answers import LeftOut, answered
@@ -21,7 +22,6 @@ from flr.evaluation.passes import Found, Pass
 from flr.filling import Progress
 from flr.measuring import Measured, Skipped
 from flr.runs import Store
-from flr.workers import Finished
 
 FLOOR_ITEMS = 8
 """Items of a set that are measured a second time, each alone, for the noise floor."""

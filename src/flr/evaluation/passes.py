@@ -10,18 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, final
 
+from flr.blocks import Finished, finished, measure_blocks
 from flr.chat import Renderer
 from flr.datasets.base import Item
 from flr.engines.base import Tally
 from flr.engines.classifier import Classifier
 from flr.errors import RenderError
-from flr.filling import Block, Progress, fill, finished
+from flr.filling import Progress, fill
 from flr.loading import Parts, make_classifier, prepare_sets
 from flr.measuring import Measured, Skipped, Values, Wanted
 from flr.options import ModelOptions
 from flr.runs import Store
 from flr.types import Conversation, FollowUpSet
-from flr.workers import Finished, measure_blocks
+from flr.workers import Block
 
 Found = Sequence[Measured | Skipped]
 """What a pass found out about an item, one entry a conversation that it asked about."""

@@ -1,0 +1,109 @@
+"""Are mined files read by the trainers' own loaders, and read as they were written?
+
+Mines rows (one prompt with a system message and several turns, one with emoji and white space at
+its ends, the demo's prompts) in every format, and lets LLaMA-Factory and OpenRLHF read them, each
+in an environment of its own. What they tokenised is compared with what was written; TRL's trainers
+do a step on the same formats in `tests/test_trl.py`.
+
+    benchmarks/readers/install.sh ENVIRONMENTS
+    python benchmarks/readers.py ENVIRONMENTS
+
+The last line is one JSON object: rows that each loader has read. Any difference ends it with an
+error.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from flr import demo, io
+from flr.mining import MineOptions, mine_file
+from tests.tiny_model import save_tiny_model
+
+READERS = Path(__file__).parent / "readers"
+
+ODD = [
+    {
+        "prompt": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Tea?"},
+            {"role": "assistant", "content": "Green or black?"},
+            {"role": "user", "content": "Green."},
+        ],
+        "responses": ["Here it is.", "Then black."],
+        "rewards": [1, 0.25],
+    },
+    {
+        "prompt": "  \U0001f375 \u2013 \u00a0?\n",
+        "responses": ["\U0001f44d\U0001f3fd ", "\t\u2014"],
+        "rewards": [0, -0.5],
+    },
+]
+
+
+def rewarded() -> list[dict[str, Any]]:
+    """Rows with rewards, as scoring writes them."""
+    told = [
+        {
+            "prompt": one["prompt"],
+            "responses": [one["chosen"], one["rejected"]],
+            "rewards": [0.5, 0],
+        }
+        for one in demo.pairs()
+    ]
+    return [*ODD, *told]
+
+
+def read_by(environment: Path, script: str, *arguments: Path) -> dict[str, Any]:
+    """What a reader says on its last line."""
+    python = environment / "bin" / "python"
+    command = [str(python), str(READERS / script), *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Writes the files and lets both read them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("environments", type=Path)
+    environments = parser.parse_args().environments.resolve()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        model = save_tiny_model(folder / "model")
+        io.write(folder / "rewarded.jsonl", rewarded())
+        source = str(folder / "rewarded.jsonl")
+        labels = {"label_threshold": 0.3}
+        for name, form, given in (
+            ("dpo", "llama-factory", {}),
+            ("kto", "llama-factory-kto", labels),
+            ("openrlhf", "openrlhf", {}),
+        ):
+            mine_file(source, folder / f"{name}.jsonl", MineOptions(format=form, **given))
+        found = {
+            "llama-factory": read_by(
+                environments / "llama-factory", "llama_factory.py", folder, model
+            ),
+            "openrlhf": read_by(
+                environments / "openrlhf", "openrlhf.py", folder / "openrlhf.jsonl", model
+            ),
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Checks a file of preference data for the trainer that is to read it; see `flr.checks`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flr import io, models, sources
+from flr.checks import Finding, check
+from flr.errors import OptionError
+from flr.template import Template
+from flr.trainers import Limit
+from flr.types import Message
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found.
+
+    Args:
+        rows: of the file.
+        findings: errors first.
+    """
+
+    rows: int
+    findings: Sequence[Finding]
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(finding.level == "error" for finding in self.findings)
+
+
+def _limit(model: str, tokens: int) -> Limit:
+    """A limit that counts as a model's tokenizer does."""
+    template = Template(models.load_tokenizer(sources.locate(model)))
+
+    def count(content: str | tuple[Message, ...]) -> int:
+        if isinstance(content, str):
+            rendered = content
+        else:
+            opened = content[-1].role != "assistant"
+            chat = [message.as_dict() for message in content]
+            (rendered,) = template.render([chat], opened=opened)
+        ((ids, _),) = template.encode([rendered])
+        return len(ids)
+
+    return Limit(tokens, count)
+
+
+def check_file(
+    source: str,
+    trainer: str,
+    *,
+    against: str | None = None,
+    tokenizer: str | None = None,
+    max_length: int | None = None,
+) -> CheckReport:
+    """What is wrong with a file, for one trainer.
+
+    Args:
+        source: file, `-` for JSONL on standard input, or hub id.
+        trainer: one of `flr.trainers.TRAINERS`.
+        against: held-out file, whose prompts must not be in it.
+        tokenizer: model whose tokenizer and template count tokens.
+        max_length: the trainer's limit, tokens.
+
+    Raises:
+        InputError: a file that cannot be read at all.
+        ModelError: no such tokenizer, or none with a chat template.
+        OptionError: one of tokenizer and max_length without the other; no such trainer.
+    """
+    if (tokenizer is None) != (max_length is None):
+        raise OptionError("--tokenizer and --max-length belong together; give both or neither")
+    limit = _limit(tokenizer, max_length) if tokenizer and max_length is not None else None
+    rows = list(io.items(source))
+    held_out = io.items(against) if against else ()
+    return CheckReport(len(rows), check(rows, trainer, against=held_out, limit=limit))

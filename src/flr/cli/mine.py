@@ -1,0 +1,55 @@
+"""`flr mine`: prompts in, preference data out."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.text import Text
+
+from flr.cli.progress import bar
+from flr.mining import MineOptions, MineReport, mine_file
+from flr.report.mined import text
+
+
+def mine(
+    source: Annotated[str, Parameter(name="FILE")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    config: Path | None = None,
+    options: Annotated[MineOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Mine preference pairs from a policy's own responses.
+
+    Of several responses to a prompt the best is set against the worst, by the likelihood of what
+    the user would say next. Rows of FILE hold prompts (then responses are sampled first), prompt
+    and responses (then they are scored first), or rewards too (then they are only paired). What is
+    sampled and scored lies beside OUTPUT, as OUTPUT.responses.jsonl and OUTPUT.rewards.jsonl (for
+    pairs.jsonl: pairs.responses.jsonl); with other ways of pairing or another format nothing is
+    computed anew. A killed run goes on where it was when the same command is given again.
+
+    Args:
+        source: JSONL, JSON, Parquet or CSV file, or a dataset id.
+        output: the file to write, .jsonl or .parquet.
+        config: YAML file with options, such as `n: 4`; the command line goes before it.
+        options: what samples, what scores, what makes a pair.
+    """
+    del config  # read by the main door, before options are parsed
+    console = Console(stderr=True)
+    with ExitStack() as bars:
+        report = mine_file(
+            source,
+            output,
+            options or MineOptions(),
+            lambda unit: bars.enter_context(bar(console, unit)),
+            lambda words: console.print(Text(f"warning: {words}", style="yellow")),
+        )
+    show(console, output, report)
+
+
+def show(console: Console, output: Path, report: MineReport) -> None:
+    """Prints what was found."""
+    console.print(Text(text(report.record)))
+    console.print(Text(f"{output}"))

@@ -1,0 +1,58 @@
+"""`flr sample`: prompts in, prompts with a policy's responses out."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.text import Text
+
+from flr.cli.progress import bar
+from flr.sample_file import SampleOptions, SampleReport, sample_file
+
+
+def sample(
+    source: Annotated[str, Parameter(name="PROMPTS", allow_leading_hyphen=True)],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    config: Path | None = None,
+    options: Annotated[SampleOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Sample several responses of a policy to every prompt of a file.
+
+    Rows may be any that flr score reads (the prompt of their response is taken), or hold a prompt
+    or messages alone. Every row keeps its columns, but those that spoke of other responses, and
+    gets prompt, responses, finish_reasons (stop; length where a response was cut off) and
+    response_tokens. A killed run goes on where it was when the same command is given again, and
+    ends with the same bytes on the same kind of machine. OUTPUT.run.json says how it was made.
+
+    Args:
+        source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
+        output: the file to write, .jsonl or .parquet.
+        config: YAML file with options, such as `n: 4`; the command line goes before it.
+        options: what samples, and how.
+    """
+    del config  # read by the main door, before options are parsed
+    console = Console(stderr=True)
+    with bar(console, "prompts") as progress:
+        report = sample_file(source, output, options or SampleOptions(), progress)
+    show(console, output, report)
+
+
+def show(console: Console, output: Path, report: SampleReport) -> None:
+    """Prints the closing summary of a run."""
+    record = report.record
+    reasons = record["finish_reasons"]
+    rate = record["tokens_per_second"]
+    lines = [
+        f"{record['responses']} responses to {record['prompts']} prompts, "
+        f"{reasons.get('length', 0)} of them cut off at --max-new-tokens",
+        f"{record['response_tokens']:,} tokens" + (f", {rate:,.0f} a second" if rate else ""),
+    ]
+    for name, what in (("cut", "oldest turns left out"), ("skipped", "left out")):
+        if record[name]:
+            rows = ", ".join(str(entry[0]) for entry in record[name][:10])
+            lines.append(f"{len(record[name])} prompts ({what}), rows {rows}")
+    done = "" if report.computed else ": nothing to do, it was finished before"
+    console.print(Text("\n".join([*lines, f"{output}{done}"])))

@@ -1,0 +1,1 @@
+"""Engines that write responses: token rows of prompts in, token rows of responses out."""

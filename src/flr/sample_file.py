@@ -1,0 +1,202 @@
+"""Samples a file: prompts in, prompts with responses out, resumable by block.
+
+    read and check every prompt -> blocks of prompts -> sample what the store lacks -> write OUTPUT
+
+Every row keeps its columns, but those that spoke of other responses, and gets `prompt`,
+`responses`, `finish_reasons` and `response_tokens`. A prompt that the policy cannot take stops the
+run before it begins, or is left out of OUTPUT and named in the run record.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flr import io, runs
+from flr.errors import InputError, OptionError, Problem, RenderError
+from flr.filling import Progress, fill
+from flr.measuring import skippable
+from flr.options import FileOptions, SkipOptions, check_workers
+from flr.policies import PolicyParts, SamplerOptions, prepare_policy
+from flr.prompting import Prompt
+from flr.prompts import PromptOfRow
+from flr.runs import BLOCK_RESPONSES, Store
+from flr.sampling import Sampled, sample_blocks, sampled
+from flr.types import Message
+from flr.workers import divided
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions(FileOptions, SkipOptions, SamplerOptions):
+    """How a file of prompts is sampled."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_workers(self.workers, self.device_map)
+        if self.engine == "vllm" and (self.workers or 1) > 1:
+            raise OptionError("--engine vllm shares its work out by itself; leave out --workers")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReport:
+    """What a run did.
+
+    Args:
+        record: how OUTPUT was made, as its run record says.
+        computed: blocks that were sampled now; 0 where everything was there already.
+    """
+
+    record: dict[str, Any]
+    computed: int
+
+
+def _prompts(
+    source: str, rows: Sequence[PromptOfRow], parts: PolicyParts, options: SampleOptions
+) -> tuple[list[Prompt], list[tuple[int, str]]]:
+    """The prompts that the policy can take, and the rows that are left out, with the reason.
+
+    Raises:
+        InputError: it names every row that cannot be taken, unless such rows are to be left out.
+    """
+    left_out = skippable(on_overflow=options.on_overflow, on_special=options.on_special)
+    kept: list[Prompt] = []
+    skipped: list[tuple[int, str]] = []
+    problems: list[Problem] = []
+    for row in rows:
+        try:
+            parts.prompter.row(row.messages)
+            kept.append(Prompt(row.number, row.messages))
+        except left_out as error:
+            skipped.append((row.number, str(error)))
+        except RenderError as error:
+            problems.append(Problem(row.number, "prompt", str(error)))
+    if problems or not kept:
+        raise InputError(source, problems or [Problem(None, "", "every row was left out")])
+    return kept, skipped
+
+
+def _blocks(prompts: Sequence[Prompt], n: int) -> list[Sequence[Prompt]]:
+    """Fixed blocks of consecutive prompts, as many as have `BLOCK_RESPONSES` responses."""
+    each = max(1, BLOCK_RESPONSES // n)
+    return [prompts[at : at + each] for at in range(0, len(prompts), each)]
+
+
+def _run_key(
+    rows: Sequence[PromptOfRow],
+    skipped: Sequence[tuple[int, str]],
+    output: Path,
+    parts: PolicyParts,
+) -> str:
+    return runs.key_of(
+        {
+            **parts.fingerprint,
+            "rows": [[row.number, row.columns, list(map(asdict, row.messages))] for row in rows],
+            "skipped": skipped,
+            "format": output.suffix,
+        }
+    )
+
+
+def _written(row: PromptOfRow, drawn: Sampled) -> dict[str, Any]:
+    """A row of OUTPUT; a prompt that was a text stays one."""
+    given = row.columns.get("prompt")
+    is_text = isinstance(given, str) and row.messages == (Message("user", given),)
+    prompt = given if is_text else [message.as_dict() for message in row.messages]
+    return {
+        **row.columns,
+        "prompt": prompt,
+        "responses": list(drawn.responses),
+        "finish_reasons": list(drawn.finish_reasons),
+        "response_tokens": list(drawn.tokens),
+    }
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What is counted while OUTPUT is written."""
+
+    responses: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    finish_reasons: Counter[str] = field(default_factory=Counter[str])
+    cut: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+    def add(self, number: int, drawn: Sampled) -> None:
+        self.responses += len(drawn.responses)
+        self.tokens += sum(drawn.tokens)
+        self.finish_reasons.update(drawn.finish_reasons)
+        if drawn.dropped:
+            self.cut.append((number, drawn.dropped))
+
+
+def _rows(
+    store: Store,
+    rows: Sequence[PromptOfRow],
+    blocks: Sequence[Sequence[Prompt]],
+    parts: PolicyParts,
+    totals: _Totals,
+) -> Iterator[dict[str, Any]]:
+    """Every row that was sampled, counted on the way."""
+    of_number = {row.number: row for row in rows}
+    for block in blocks:
+        done = sampled(store, block, parts.fingerprint)
+        totals.seconds += done.seconds
+        for prompt, drawn in zip(block, done.prompts, strict=True):
+            totals.add(prompt.number, drawn)
+            yield _written(of_number[prompt.number], drawn)
+
+
+def sample_file(
+    source: str,
+    output: Path,
+    options: SampleOptions,
+    progress: Progress = lambda _done, _total, _tokens: None,
+) -> SampleReport:
+    """Samples responses to every prompt of a file or dataset.
+
+    Args:
+        source: file, `-` for JSONL on standard input, or hub id; see `flr.io.load_prompts`.
+        output: `.jsonl` or `.parquet`.
+        options: see `SampleOptions`.
+        progress: told of prompts done.
+
+    Raises:
+        InputError: prompts that cannot be taken, all of them named, before any weights are loaded.
+        OutputError: OUTPUT cannot be written, or holds something else.
+        UserError: what the options name cannot be found or used.
+    """
+    rows = io.load_prompts(source, split=options.split, limit=options.limit)
+    io.check_output(output, [row.columns for row in rows])
+    io.check_place(source, output)
+    options = divided(options, options.workers)
+    parts = prepare_policy(options)
+    prompts, skipped = _prompts(source, rows, parts, options)
+    run_key = _run_key(rows, skipped, output, parts)
+    if runs.is_done(output, run_key):
+        return SampleReport(runs.read_record(output), computed=0)
+    runs.check_free(output, run_key, force=options.force)
+    blocks, totals = _blocks(prompts, options.n), _Totals()
+    with Store(runs.store_path(output)) as store:
+        work = partial(sample_blocks, options=options, parts=parts, workers=options.workers)
+        computed = fill(store, blocks, parts.fingerprint, work, progress)
+        runs.begin_output(output, run_key, force=options.force)
+        io.write(output, _rows(store, rows, blocks, parts, totals))
+    record = {
+        "input": source,
+        "options": asdict(options),
+        "made_with": dict(parts.fingerprint),
+        "prompts": len(prompts),
+        "responses": totals.responses,
+        "response_tokens": totals.tokens,
+        "finish_reasons": dict(totals.finish_reasons),
+        "cut": totals.cut,
+        "skipped": skipped,
+        "seconds": totals.seconds,
+        "tokens_per_second": totals.tokens / totals.seconds if totals.seconds else None,
+        "blocks": {"all": len(blocks), "computed_last": computed},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return SampleReport(runs.write_record(output, run_key, record), computed)
