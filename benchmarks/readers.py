@@ -87,13 +87,12 @@ def main() -> None:
         model = save_tiny_model(folder / "model")
         io.write(folder / "rewarded.jsonl", rewarded())
         source = str(folder / "rewarded.jsonl")
-        labels = {"label_threshold": 0.3}
-        for name, form, given in (
-            ("dpo", "llama-factory", {}),
-            ("kto", "llama-factory-kto", labels),
-            ("openrlhf", "openrlhf", {}),
+        for name, options in (
+            ("dpo", MineOptions(format="llama-factory")),
+            ("kto", MineOptions(format="llama-factory-kto", label_threshold=0.3)),
+            ("openrlhf", MineOptions(format="openrlhf")),
         ):
-            mine_file(source, folder / f"{name}.jsonl", MineOptions(format=form, **given))
+            mine_file(source, folder / f"{name}.jsonl", options)
         found = {
             "llama-factory": read_by(
                 environments / "llama-factory", "llama_factory.py", folder, model

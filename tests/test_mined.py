@@ -144,7 +144,7 @@ def test_labels_are_interleaved_and_a_prompts_rows_kept_apart():
         assert abs(told[:end].count(True) - share * end) <= 1
     prompts = [row["prompt"][0]["content"] for row in mined.rows]
     neighbours = [a == b for a, b in pairwise(prompts)]
-    assert sum(neighbours) <= 0.02 * len(neighbours)
+    assert sum(neighbours) <= 0.05 * len(neighbours)
     assert mined.report["weights"].keys() == {"desirable_weight", "undesirable_weight"}
 
 

@@ -16,8 +16,12 @@ from flr.mining import MineOptions, MineReport, beside, mine_file
 
 PROMPTS = [f"Tea {at} \U0001f375?" for at in range(12)]
 REWARDED = [
-    {"prompt": text, "responses": ["Yes, gladly.", "No.", "Perhaps."], "rewards": [0.5, -0.5, 0.1]}
-    for text in PROMPTS
+    {
+        "prompt": text,
+        "responses": ["Yes, gladly.", "No.", "Perhaps."],
+        "rewards": [0.5 + at, at - 0.5, 0.1 * at],
+    }
+    for at, text in enumerate(PROMPTS)
 ]
 FOR = {
     "trl": "trl-dpo",
@@ -122,8 +126,6 @@ def test_other_entries_of_dataset_info_are_kept(tmp_path: Path, tiny_model: Path
         ({"held_out": 1.0}, "--held-out 1.0"),
         ({"min_margin": -1.0}, "--min-margin -1.0"),
         ({"format": "trl-kto"}, "--reward pmi"),
-        ({"choose": "max-mim"}, "Did you mean 'max-min'"),
-        ({"format": "trk"}, "Did you mean 'trl'"),
         ({"label_quantile": 0.7}, "--label-quantile 0.7"),
         ({"n": 0}, "--n 0"),
         ({"workers": 0}, "--workers 0"),

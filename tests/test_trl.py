@@ -40,7 +40,7 @@ def mined(tmp: Path, **given: Any) -> tuple[Any, list[dict[str, Any]]]:
     source.write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
     mine_file(str(source), output, MineOptions(**given))
     table = load_dataset("json", data_files=str(output), split="train", cache_dir=str(tmp / "hf"))
-    return table, [json.loads(line) for line in output.open(encoding="utf-8")]
+    return table, [json.loads(line) for line in output.read_text("utf-8").splitlines()]
 
 
 def stepped(trainer: type, config: type, table: Any, model: Path, tmp: Path) -> tuple[Any, Any]:

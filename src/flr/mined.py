@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,12 +33,24 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EXAMPLES, EXAMPLE_CHARACTERS = 10, 600
 
 
+@runtime_checkable
 class Options(Protocol):
     """What of the options has a say here."""
 
-    format: str
-    held_out: float
-    seed: int
+    @property
+    def format(self) -> str:
+        """A name in `PAIRED` or `UNPAIRED`."""
+        ...
+
+    @property
+    def held_out(self) -> float:
+        """Part of the prompts that is held out."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn, and of the order of equal rewards."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,7 @@ def _paired(row: Row, pair: Pair, form: str) -> dict[str, Any]:
         **_others(row),
         "reward_chosen": float(row.columns["rewards"][pair.chosen]),
         "reward_rejected": float(row.columns["rewards"][pair.rejected]),
-        # What the choice was made by: under length control `residual` not the rewards' difference.
+        # What the choice was made by; under `residual` that is not the rewards' difference.
         "margin": pair.adjusted_margin,
         "reward_chosen_by_category": _by_category(row, pair.chosen),
         "reward_rejected_by_category": _by_category(row, pair.rejected),
@@ -153,7 +165,7 @@ def _paired(row: Row, pair: Pair, form: str) -> dict[str, Any]:
 
 
 def _split(made: Sequence[_Made], share: float, seed: int) -> tuple[list[_Made], list[_Made]]:
-    """Main and held-out rows, no prompt in both; at least one prompt is held out if any is to be."""
+    """Main and held-out rows, no prompt in both; one prompt at least where any is held out."""
 
     def place(key: str) -> str:
         return hashlib.sha256(f"{seed}\n{key}".encode()).hexdigest()
@@ -178,9 +190,10 @@ def _categories(
     margins: dict[str, list[float]] = {}
     for row, of_row in zip(rows, pairs, strict=True):
         for pair in of_row:
-            chosen, rejected = _by_category(row, pair.chosen), _by_category(row, pair.rejected)
-            for name in chosen or {}:
-                margins.setdefault(name, []).append(chosen[name] - (rejected or chosen)[name])
+            chosen = _by_category(row, pair.chosen) or {}
+            rejected = _by_category(row, pair.rejected) or {}
+            for name in (name for name in chosen if name in rejected):
+                margins.setdefault(name, []).append(chosen[name] - rejected[name])
     if not margins:
         return {}
     known = {name: weights.get(name, 1.0) for name in margins}

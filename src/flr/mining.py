@@ -94,20 +94,20 @@ def _has(columns: Mapping[str, Any], name: str) -> bool:
     return columns.get(name) is not None
 
 
+def _stage(columns: Mapping[str, Any]) -> Stage | None:
+    """What has to be done first with a row; None where rewards are there."""
+    if not _has(columns, "responses"):
+        return "sample"
+    return None if _has(columns, "rewards") else "score"
+
+
 def _first_stage(source: str, rows: Sequence[Mapping[str, Any]]) -> Stage | None:
-    """What has to be done first; None where rewards are there.
+    """The same of all rows.
 
     Raises:
         InputError: some rows are further than others.
     """
-    stages = [
-        None
-        if _has(row, "rewards") and _has(row, "responses")
-        else "score"
-        if _has(row, "responses")
-        else "sample"
-        for row in rows
-    ]
+    stages: list[Stage | None] = [_stage(row) for row in rows]
     other = next((at for at, stage in enumerate(stages) if stage != stages[0]), None)
     if other is not None:
         has = {None: "rewards", "score": "responses", "sample": "prompts alone"}

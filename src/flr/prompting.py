@@ -102,8 +102,8 @@ class Prompter:
         For a template that opens no turn when it is asked to.
         """
         frame = self._frame(chat)
-        begun = frame is not None and frame.prefix.startswith(text)
-        return frame.prefix if begun and frame.prefix[len(text) :].strip() else text
+        prefix = frame.prefix if frame else ""
+        return prefix if prefix.startswith(text) and prefix[len(text) :].strip() else text
 
     def _frame(self, chat: Chat) -> Frame | None:
         """What the template writes around a response; None where it does not keep its text."""

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.connection import wait as wait_for
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -25,6 +25,7 @@ Block = Sequence[Any]
 """Conversations or prompts (dataclasses) that are worked on together."""
 
 
+@runtime_checkable
 class Result(Protocol):
     """What is found out about a block."""
 

@@ -15,7 +15,7 @@ Trainer = Literal[
 
 
 def check(
-    source: Annotated[str, Parameter(name="FILE")],
+    source: Annotated[str, Parameter(name="FILE", allow_leading_hyphen=True)],
     /,
     *,
     trainer: Annotated[Trainer, Parameter(name="--for")],

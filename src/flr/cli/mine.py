@@ -14,7 +14,7 @@ from flr.report.mined import text
 
 
 def mine(
-    source: Annotated[str, Parameter(name="FILE")],
+    source: Annotated[str, Parameter(name="FILE", allow_leading_hyphen=True)],
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
