@@ -1,6 +1,7 @@
 """Rows of preference data from rewarded responses, and the figures told about them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -24,14 +25,14 @@ class Output:
     seed: int = 0
 
 
-def rows_of(rewards: list[list[float | None]], **columns: Any) -> list[Row]:
+def rows_of(rewards: Sequence[Sequence[float | None]], **columns: Any) -> list[Row]:
     """Prompts p0, p1, ...; a response with the reward 0.5 says `word 0 0.5`."""
     return parse(
         [
             {
                 "prompt": f"p{at}",
                 "responses": [f"word {i} {reward}" for i, reward in enumerate(own)],
-                "rewards": own,
+                "rewards": list(own),
                 "rewards_by_category": [
                     None if one is None else {"a": 2 * one, "b": 0.0} for one in own
                 ],

@@ -1,6 +1,7 @@
 """TRL's own trainers do a step on mined files, and read them as they were written."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 from datasets import load_dataset
 from transformers import AutoTokenizer
-from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from flr.mining import MineOptions, mine_file
+
+TRL: Any = import_module("trl")  # it names its parts lazily
 
 SYSTEM = [
     {"role": "system", "content": "Be brief."},
@@ -83,7 +85,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_dpo_reads_both_sides_and_masks_the_prompt(tmp_path: Path, tiny_model: Path):
     table, rows = mined(tmp_path)
     assert len(rows) == len(ROWS)
-    made, batch = stepped(DPOTrainer, DPOConfig, table, tiny_model, tmp_path)
+    made, batch = stepped(TRL.DPOTrainer, TRL.DPOConfig, table, tiny_model, tmp_path)
     tokenizer = made.processing_class
     both = zip(batch["input_ids"], batch["completion_mask"], strict=True)
     assert {parts(tokenizer, ids, mask) for ids, mask in both} == {
@@ -95,7 +97,7 @@ def test_dpo_reads_both_sides_and_masks_the_prompt(tmp_path: Path, tiny_model: P
 
 def test_kto_reads_every_response_with_its_label(tmp_path: Path, tiny_model: Path):
     table, rows = mined(tmp_path, format="trl-kto", label_threshold=0.1)
-    made, batch = stepped(KTOTrainer, KTOConfig, table, tiny_model, tmp_path)
+    made, batch = stepped(TRL.KTOTrainer, TRL.KTOConfig, table, tiny_model, tmp_path)
     labels = [row["label"] for row in rows]
     assert made.train_dataset["label"][:] == labels
     assert batch["label"].tolist() == labels[:4]

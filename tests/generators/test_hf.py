@@ -1,6 +1,7 @@
 """Responses by `generate`: batches, ends, seeds, against a plain loop over the logits."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -117,6 +118,6 @@ def test_batches_hold_every_prompt_n_times_under_the_budget(
         ({"temperature": 0.0, "n": 2}, "2 equal responses"),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(given: dict[str, float], says: str):
+def test_numbers_that_cannot_be_are_refused(given: dict[str, Any], says: str):
     with pytest.raises(OptionError, match=says):
         Sampling(**given)
