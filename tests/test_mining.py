@@ -142,6 +142,18 @@ def test_rows_that_are_not_equally_far_are_refused(tmp_path: Path, tiny_model: P
         run(tmp_path, tiny_model, rows)
 
 
+@pytest.mark.parametrize("more", [{}, {"responses": ["Yes.", "No."]}, REWARDED[0]])
+def test_a_prompt_that_the_format_cannot_hold_is_named_before_any_work(
+    tmp_path: Path, tiny_model: Path, more: dict[str, Any]
+):
+    tool = [{"role": "user", "content": "Tea?"}, {"role": "tool", "content": "Out of tea."}]
+    rows = [{**more, "prompt": "Tea?"}, {**more, "prompt": tool}]
+    with pytest.raises(InputError, match="message of the role 'tool'") as caught:
+        run(tmp_path, tiny_model, rows, format="llama-factory")
+    assert [problem.row for problem in caught.value.problems] == [2]
+    assert not list(tmp_path.glob("pairs*"))
+
+
 def test_nothing_left_to_write_is_said(tmp_path: Path, tiny_model: Path):
     rows = [{**REWARDED[0], "rewards": [0.5, 0.5, 0.5]}]
     with pytest.raises(UserError, match=r'nothing is left to write: .*"margin": 1'):

@@ -34,7 +34,8 @@ from flr.runs import Store
 from flr.sample_file import SampleOptions, sample_file
 from flr.score_file import ScoreOptions, score_file
 from flr.scoring import merged_weights, value
-from flr.types import Conversation
+from flr.types import Conversation, Message
+from flr.workers import divided
 
 Format = Literal["trl", "trl-kto", "llama-factory", "llama-factory-kto", "openrlhf"]
 Stage = Literal["sample", "score"]
@@ -119,12 +120,35 @@ def _first_stage(source: str, rows: Sequence[Mapping[str, Any]]) -> Stage | None
     return stages[0]
 
 
+def _check_prompts(source: str, stage: Stage | None, options: MineOptions) -> None:
+    """Raises, before any work, where the format cannot hold a prompt; all such rows are named."""
+    given = {"split": options.split, "limit": options.limit}
+    if stage == "sample":
+        prompts = [(row.number, row.messages) for row in io.load_prompts(source, **given)]
+    else:
+        rows = io.load(source, **given)
+        prompts = [(row.number, row.conversations[0].prompt) for row in rows]
+    problems: list[Problem] = []
+    for number, prompt in prompts:
+        answered = Conversation((*prompt, Message("assistant", "")))
+        try:
+            if options.format in PAIRED:
+                PAIRED[options.format](answered, answered, {})
+            else:
+                UNPAIRED[options.format](answered, True, {})
+        except UserError as error:
+            problems.append(Problem(number, "prompt", str(error)))
+    if problems:
+        raise InputError(source, problems)
+
+
 def _noise_floor(store: Store, rows: Sequence[Row], options: ScoreOptions) -> tuple[float, int]:
     """How far a reward is off where its response is measured alone, and the blocks computed.
 
     Returns:
         The largest change, unit of the reward.
     """
+    options = divided(options, 1)  # as many threads as the scoring had, where it had one worker
     parts = prepare(options)
     known = [row for row in rows if any(reward is not None for reward in row.columns["rewards"])]
     drawn = np.random.default_rng(0).permutation(len(known))[:FLOOR_ROWS]
@@ -151,6 +175,7 @@ def _rewarded(
 ) -> tuple[Path | str, int]:
     """The file with rewards, made as far as it is not there, and how many blocks that took."""
     stage = _first_stage(source, io.read(source, split=options.split, limit=options.limit))
+    _check_prompts(source, stage, options)
     if stage is None:
         return source, 0
     computed, scored = 0, beside(output, "rewards")

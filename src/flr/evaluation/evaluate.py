@@ -123,7 +123,7 @@ def evaluate(
         >>> sums = Dataset("sums", "pairwise", items, "by hand")
         >>> length = Column([np.array([1.0, 4.0])] * 3)
         >>> evaluate(sums, {"length": length})["rewards"]["length"]["accuracy"]
-        {'value': 0.0, 'interval': [0.0, 0.0], 'count': 3}
+        {'value': 0.0, 'interval': [0.0, 0.70...], 'count': 3}
     """
     if reference is not None and reference not in columns:
         raise OptionError(
