@@ -23,7 +23,7 @@ LAYERS = {
     "datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file checking evaluation evaluation.*",
-    4: "mined mining",
+    4: "mined mined_figures mining",
     5: "explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }
@@ -31,8 +31,8 @@ LAYERS = {
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier generators.hf policies",
-    "transformers": "models engines.* generators.hf policies",
+    "engines.sharing engines.classifier generators.hf",
+    "transformers": "models engines.* generators.hf loading policies",
     "huggingface_hub": "sources",
     "peft": "models",
     "pyarrow": "reading writing",

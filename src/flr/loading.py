@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from flr import devices, followups, models, sources
 from flr.chat import Renderer
@@ -15,7 +16,7 @@ from flr.engines.hf import HFEngine
 from flr.engines.sharing import longest_row
 from flr.errors import FollowUpError, OptionError, SpecialTokenError
 from flr.measuring import Measurer, Wanted, skippable
-from flr.options import ModelOptions, ScorerOptions
+from flr.options import MachineOptions, ModelOptions, ScorerOptions
 from flr.runs import key_of, versions
 from flr.scoring import WANTED, Score, Scorer, merged_weights
 from flr.sources import Source
@@ -124,8 +125,38 @@ def _check_special(followup_set: FollowUpSet, renderer: Renderer) -> None:
             raise FollowUpError(f"follow-up set {followup_set.name!r}: {error}") from error
 
 
-def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
+def of_machine(options: MachineOptions) -> dict[str, Any]:
+    """What of the machine, and of how a model runs on it, changes the bits of results."""
     device = options.device or devices.pick_device()
+    return {
+        "dtype": devices.pick_dtype(options.dtype, device),
+        "quantization": options.quantization,
+        "device": devices.describe_device(device),
+        "device_map": options.device_map,
+        "threads": options.threads or THREADS,
+        "trust_remote_code": options.trust_remote_code,
+        "versions": versions(),
+    }
+
+
+def load_weights(options: MachineOptions, source: Source) -> PreTrainedModel:
+    """Loads a language model; sets torch's number of threads.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
+    torch.set_num_threads(options.threads or THREADS)
+    return models.load(
+        source,
+        dtype=options.dtype,
+        device=options.device,
+        device_map=options.device_map,
+        quantization=options.quantization,
+        trust_remote_code=options.trust_remote_code,
+    )
+
+
+def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
     template = parts.renderer.template
     return {
         "wanted": asdict(parts.wanted),
@@ -136,29 +167,13 @@ def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
         "template": key_of([template.source, template.render([_PROBE])]),
         "strip_thinking": options.strip_thinking,
         "skippable": [error.__name__ for error in parts.skippable],
-        "dtype": devices.pick_dtype(options.dtype, device),
-        "quantization": options.quantization,
         "batch_tokens": options.batch_tokens,
-        "device": devices.describe_device(device),
-        "device_map": options.device_map,
-        "threads": options.threads or THREADS,
-        "trust_remote_code": options.trust_remote_code,
-        "versions": versions(),
+        **of_machine(options),
     }
 
 
 def _engine(options: ModelOptions, parts: Parts) -> HFEngine:
-    """Loads the weights; sets torch's number of threads."""
-    torch.set_num_threads(options.threads or THREADS)
-    model = models.load(
-        parts.source,
-        dtype=options.dtype,
-        device=options.device,
-        device_map=options.device_map,
-        quantization=options.quantization,
-        trust_remote_code=options.trust_remote_code,
-    )
-    return HFEngine(model, batch_tokens=options.batch_tokens)
+    return HFEngine(load_weights(options, parts.source), batch_tokens=options.batch_tokens)
 
 
 def make_measurer(options: ModelOptions, parts: Parts) -> Measurer:

@@ -1,13 +1,13 @@
-"""From rewarded responses to rows of preference data, and what there is to say about them.
+"""From rewarded responses to rows of preference data, with a report of what became of them.
 
 Which responses make a pair is `pairing`'s, which get a label `labelling`'s, how a row is written
-`preference_formats`'s. No file is read or written here.
+`preference_formats`'s, what is told of the pairs `mined_figures`'s. No file is touched here.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,10 +15,10 @@ import numpy as np
 
 from flr.errors import InputError, Problem, UserError
 from flr.labelling import LabelOptions, balancing, interleaved, labelled
+from flr.mined_figures import by_category, categories, examples, lengths, quantiles
 from flr.pairing import Pair, PairingOptions, choose_pairs
 from flr.preference_formats import PAIRED, UNPAIRED
 from flr.responses import Group, left_out
-from flr.rewards import category_shares
 from flr.rows import Row
 
 OF_RESPONSES = frozenset(
@@ -28,9 +28,6 @@ OF_RESPONSES = frozenset(
     )
 )
 """Columns of one entry a response, which go where rows of one or two responses are written."""
-
-QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-EXAMPLES, EXAMPLE_CHARACTERS = 10, 600
 
 
 @runtime_checkable
@@ -135,12 +132,6 @@ def _others(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.columns.items() if name not in OF_RESPONSES}
 
 
-def _by_category(row: Row, at: int) -> Mapping[str, float] | None:
-    listed = row.columns.get("rewards_by_category")
-    found = listed[at] if listed else None
-    return None if found is None else {name: float(value) for name, value in found.items()}
-
-
 def _complete(extra: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that have a value.
 
@@ -157,8 +148,8 @@ def _paired(row: Row, pair: Pair, form: str) -> dict[str, Any]:
         "reward_rejected": float(row.columns["rewards"][pair.rejected]),
         # What the choice was made by; under `residual` that is not the rewards' difference.
         "margin": pair.adjusted_margin,
-        "reward_chosen_by_category": _by_category(row, pair.chosen),
-        "reward_rejected_by_category": _by_category(row, pair.rejected),
+        "reward_chosen_by_category": by_category(row, pair.chosen),
+        "reward_rejected_by_category": by_category(row, pair.rejected),
     }
     chosen, rejected = (row.conversations[at] for at in (pair.chosen, pair.rejected))
     return PAIRED[form](chosen, rejected, _complete(extra))
@@ -177,74 +168,6 @@ def _split(made: Sequence[_Made], share: float, seed: int) -> tuple[list[_Made],
         [one for one in made if one.key not in held_out],
         [one for one in made if one.key in held_out],
     )
-
-
-def _quantiles(values: Sequence[float]) -> list[float]:
-    return np.quantile(np.array(values, np.float64), QUANTILES).tolist() if values else []
-
-
-def _categories(
-    rows: Sequence[Row], pairs: Sequence[Sequence[Pair]], weights: Mapping[str, float]
-) -> dict[str, dict[str, float]]:
-    """Mean margin of each category over all pairs, and its share of the margin."""
-    margins: dict[str, list[float]] = {}
-    for row, of_row in zip(rows, pairs, strict=True):
-        for pair in of_row:
-            chosen = _by_category(row, pair.chosen) or {}
-            rejected = _by_category(row, pair.rejected) or {}
-            for name in (name for name in chosen if name in rejected):
-                margins.setdefault(name, []).append(chosen[name] - rejected[name])
-    if not margins:
-        return {}
-    known = {name: weights.get(name, 1.0) for name in margins}
-    parts = category_shares(tuple(margins), known)
-    means = {name: float(np.mean(values)) for name, values in margins.items()}
-    whole = sum(parts[name] * means[name] for name in means)
-    return {
-        name: {"margin": mean, "share": parts[name] * mean / whole if whole else 0.0}
-        for name, mean in means.items()
-    }
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= EXAMPLE_CHARACTERS else f"{text[:EXAMPLE_CHARACTERS]}…"
-
-
-def _examples(
-    rows: Sequence[Row], pairs: Sequence[Sequence[Pair]], seed: int
-) -> Iterator[dict[str, Any]]:
-    """Some pairs to read, drawn by seed."""
-    every = [(row, pair) for row, of_row in zip(rows, pairs, strict=True) for pair in of_row]
-    drawn = np.random.default_rng(seed).permutation(len(every))[:EXAMPLES]
-    for row, pair in (every[at] for at in sorted(drawn.tolist())):
-        chosen, rejected = (row.conversations[at] for at in (pair.chosen, pair.rejected))
-        yield {
-            "row": row.number,
-            "prompt": _cut(chosen.prompt[-1].content),
-            "chosen": _cut(chosen.response),
-            "rejected": _cut(rejected.response),
-            "reward_chosen": row.columns["rewards"][pair.chosen],
-            "reward_rejected": row.columns["rewards"][pair.rejected],
-            "margin": pair.adjusted_margin,
-        }
-
-
-def _lengths(rows: Sequence[Row], pairs: Sequence[Sequence[Pair]]) -> dict[str, float] | None:
-    """Characters of chosen and rejected responses; None without pairs."""
-    both = [
-        [len(row.conversations[at].response) for at in (pair.chosen, pair.rejected)]
-        for row, of_row in zip(rows, pairs, strict=True)
-        for pair in of_row
-    ]
-    if not both:
-        return None
-    chosen, rejected = np.array(both, np.float64).T
-    return {
-        "chosen": float(chosen.mean()),
-        "rejected": float(rejected.mean()),
-        "chosen_longer": float((chosen > rejected).mean()),
-        "equal": float((chosen == rejected).mean()),
-    }
 
 
 def mined_pairs(
@@ -280,10 +203,10 @@ def mined_pairs(
         "noise_floor": noise_floor,
         "min_margin": chosen.min_margin,
         "length_slope": chosen.slope,
-        "margin_quantiles": _quantiles(margins),
-        "characters": _lengths(rows, chosen.pairs),
-        "categories": _categories(rows, chosen.pairs, weights),
-        "examples": list(_examples(rows, chosen.pairs, output.seed)),
+        "margin_quantiles": quantiles(margins),
+        "characters": lengths(rows, chosen.pairs),
+        "categories": categories(rows, chosen.pairs, weights),
+        "examples": list(examples(rows, chosen.pairs, output.seed)),
     }
     return Mined([one.row for one in main], [one.row for one in held_out], report)
 
@@ -313,7 +236,7 @@ def _labelled_row(row: Row, at: int, label: bool, form: str) -> Mapping[str, Any
     extra = {
         **_others(row),
         "reward": float(row.columns["rewards"][at]),
-        "reward_by_category": _by_category(row, at),
+        "reward_by_category": by_category(row, at),
     }
     return UNPAIRED[form](row.conversations[at], label, _complete(extra))
 
@@ -375,6 +298,6 @@ def mined_labels(
         "rows": len(main),
         "rows_held_out": len(held_out),
         "weights": asdict(weights),
-        "reward_quantiles": _quantiles(rewards.tolist()),
+        "reward_quantiles": quantiles(rewards.tolist()),
     }
     return Mined(_mixed(main), _mixed(held_out), report)

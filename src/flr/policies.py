@@ -5,20 +5,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
-import torch
 from transformers import PretrainedConfig
 
 from flr import devices, models, sources
-from flr.devices import THREADS
 from flr.engines.sharing import longest_row
 from flr.errors import OptionError
 from flr.generators.base import Generator, Sampling
 from flr.generators.hf import HFGenerator
 from flr.generators.vllm import VLLMGenerator
-from flr.loading import read_template
+from flr.loading import load_weights, of_machine, read_template
 from flr.options import MachineOptions, check_positive
 from flr.prompting import Prompter
-from flr.runs import key_of, versions
+from flr.runs import key_of
 from flr.sources import SMOLLM2, Source
 from flr.types import Message
 
@@ -138,7 +136,6 @@ def _stops(source: Source, config: PretrainedConfig, prompter: Prompter) -> tupl
 def _fingerprint(
     options: SamplerOptions, source: Source, prompter: Prompter, stops: Sequence[int]
 ) -> dict[str, Any]:
-    device = options.device or devices.pick_device()
     template = prompter.template
     opened = template.render([[one.as_dict() for one in _PROBE]], opened=True)
     return {
@@ -150,13 +147,7 @@ def _fingerprint(
         "seed": options.seed,
         "engine": options.engine,
         "batch_tokens": options.sample_batch_tokens,
-        "dtype": devices.pick_dtype(options.dtype, device),
-        "quantization": options.quantization,
-        "device": devices.describe_device(device),
-        "device_map": options.device_map,
-        "threads": options.threads or THREADS,
-        "trust_remote_code": options.trust_remote_code,
-        "versions": versions(),
+        **of_machine(options),
     }
 
 
@@ -175,13 +166,5 @@ def make_generator(options: SamplerOptions, parts: PolicyParts) -> Generator:
             dtype=devices.pick_dtype(options.dtype, options.device or devices.pick_device()),
             trust_remote_code=options.trust_remote_code,
         )
-    torch.set_num_threads(options.threads or THREADS)
-    model = models.load(
-        parts.source,
-        dtype=options.dtype,
-        device=options.device,
-        device_map=options.device_map,
-        quantization=options.quantization,
-        trust_remote_code=options.trust_remote_code,
-    )
+    model = load_weights(options, parts.source)
     return HFGenerator(model, options.sampling, parts.stops, options.sample_batch_tokens)

@@ -105,8 +105,9 @@ class HFGenerator(Generator):
         padded = [[self.pad] * (longest - len(row)) + list(row) for row in rows]
         mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
         tokens = torch.tensor(padded, device=self.model.device)
+        generate: Any = self.model.generate
         try:
-            whole: Any = self.model.generate(  # pyright: ignore[reportCallIssue]
+            whole = generate(
                 input_ids=tokens, attention_mask=torch.tensor(mask, device=self.model.device)
             )
         except (torch.OutOfMemoryError, MemoryError) as error:
