@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flr import io
+from flr import followups, io
 from flr.checking import check_file
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.mining import MineOptions, MineReport, beside, mine_file
@@ -106,6 +106,22 @@ def test_every_format_is_understood_by_its_trainer(
     if info.exists():
         entries = json.loads(info.read_text("utf-8"))
         assert {one["file_name"] for one in entries.values()} == {name, held_out.name}
+
+
+def test_the_weights_of_the_reward_are_those_of_the_share_by_category(
+    tmp_path: Path, tiny_model: Path
+):
+    own = [{"correctness": one, "relevance": one} for one in (2.0, 0.0, 1.0)]
+    rows = [{**REWARDED[0], "rewards_by_category": own}]
+    assert own[0].keys() <= set(followups.load("short").categories)
+    text = followups.to_yaml(followups.load("short")).replace("name: short", "name: mine")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text.replace("  correctness:\n", "  correctness:\n    weight: 3\n"), "utf-8")
+    found = run(tmp_path, tiny_model, rows, set=str(mine)).record["categories"]
+    assert {name: part["share"] for name, part in found.items()} == {
+        "correctness": 0.75,
+        "relevance": 0.25,
+    }
 
 
 def test_other_entries_of_dataset_info_are_kept(tmp_path: Path, tiny_model: Path):

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flr import io, runs
+from flr import followups, io, runs
 from flr.blocks import finished, measure_blocks
 from flr.errors import InputError, OptionError, OutputError, Problem, UserError
 from flr.files import write_text
@@ -292,4 +292,5 @@ def _mined(
 ) -> Mined:
     if options.format in UNPAIRED:
         return mined_labels(rows, groups, options, options, keep_unfinished=options.keep_unfinished)
-    return mined_pairs(rows, groups, options, options, options.weights, floor)
+    weights = merged_weights(followups.load(options.set), options.weights)
+    return mined_pairs(rows, groups, options, options, weights, floor)
