@@ -4,17 +4,16 @@
     mine     the demo's prompts: sampled (4 responses of at most 16 tokens), scored, paired
 
 Runs it once undisturbed, and once killed with SIGKILL after random delays (seed 0) and started
-again. Prints how many blocks were finished at each kill, whether every file that it writes has the
-same bytes, and how often a finished block was computed again (every block is logged when it is put
-into a store).
+again. Tells how many blocks of each stage were finished at each kill, whether every file that it
+writes has the same bytes, and how often a finished block was computed again (every block is logged
+when it is put into a store).
 
-    python benchmarks/killed.py [score|mine] [--kills 20]
-
-The last line is one JSON object.
+    python benchmarks/killed.py [score|mine] [--kills 20] -o RESULT.json
 """
 
 import argparse
 import json
+import platform
 import random
 import shutil
 import subprocess
@@ -22,9 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
-from flr import demo, io, runs
+from flr import demo, devices, io, runs
 
 LOGGED = """
 import sys
@@ -64,13 +64,18 @@ def rows_of(verb: str) -> list[dict[str, str]]:
     ]
 
 
-def finished(folder: Path) -> set[str]:
-    """Keys of the finished blocks of all stages."""
-    found: set[str] = set()
+def finished(folder: Path) -> dict[str, set[str]]:
+    """Keys of the finished blocks of each stage, by the file that it writes."""
+    found: dict[str, set[str]] = {}
     for path in folder.glob("*.run.sqlite"):
         with runs.Store(path) as store:
-            found |= set(store.keys())
+            found[path.name.removesuffix(".run.sqlite")] = set(store.keys())
     return found
+
+
+def counts(stages: Mapping[str, set[str]]) -> dict[str, int]:
+    """How many blocks of each stage are finished."""
+    return {name: len(keys) for name, keys in sorted(stages.items())}
 
 
 def written(folder: Path) -> Mapping[str, bytes]:
@@ -85,6 +90,7 @@ def main() -> None:
     )
     parser.add_argument("verb", nargs="?", choices=list(RUNS), default="score")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--output", "-o", type=Path, required=True)
     given = parser.parse_args()
     dice = random.Random(0)
     with tempfile.TemporaryDirectory() as temporary:
@@ -99,9 +105,9 @@ def main() -> None:
         subprocess.run([*command, str(whole), str(log)], check=True)
         seconds = time.monotonic() - begun
         again = moments = 0
-        blocks: list[int] = []
+        blocks: list[dict[str, int]] = []
         while moments < given.kills:
-            before = finished(killed)
+            before = set[str]().union(*finished(killed).values())
             log.write_text("")
             process = subprocess.Popen([*command, str(killed), str(log)])
             try:
@@ -110,7 +116,7 @@ def main() -> None:
                 process.kill()
                 process.wait()
                 moments += 1
-                blocks.append(len(finished(killed)))
+                blocks.append(counts(finished(killed)))
             assert process.returncode in (0, -9), f"the run ended with {process.returncode}"
             again += len(before & set(log.read_text().split()))
             if process.returncode == 0:
@@ -120,15 +126,19 @@ def main() -> None:
                 killed.mkdir()
         subprocess.run([*command, str(killed), str(log)], check=True)
         same = written(killed) == written(whole)
-        print(f"undisturbed: {seconds:.1f} s, blocks: {len(finished(killed))}")
-        print(f"finished blocks at each kill: {blocks}")
         result = {
-            "run": given.verb,
-            "kills": moments,
+            "date": date.today().isoformat(),
+            "command": f"python benchmarks/killed.py {given.verb} --kills {given.kills}",
+            "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+            "versions": runs.versions(),
+            "seconds_undisturbed": round(seconds, 1),
+            "blocks": counts(finished(killed)),
+            "blocks_finished_at_each_kill": blocks,
             "files": list(written(whole)),
             "same_bytes": same,
             "finished_blocks_computed_again": again,
         }
+        given.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         print(json.dumps(result))
         sys.exit(0 if same and not again else 1)
 

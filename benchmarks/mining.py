@@ -31,10 +31,9 @@ from flr.datasets import loading as datasets
 from flr.generators.hf import HFGenerator, batches
 from flr.mining import MineOptions, mine_file
 from flr.policies import PolicyParts, make_generator, prepare_policy
-from flr.prompting import Prompt
 from flr.report.mined import text
 from flr.runs import versions
-from flr.sampling import sample, seed_of
+from flr.sampling import Prompt, sample, seed_of
 
 PROMPTS, SEED, LEAST = 64, 0, 0.9
 OPTIONS = MineOptions(n=8, max_new_tokens=96, keep_unfinished=True, seed=SEED)
@@ -65,29 +64,24 @@ def mined(prompts: Path, output: Path) -> dict[str, Any]:
     report = mine_file(str(prompts), output, OPTIONS, progress_of)
     end = time.perf_counter()
     print(text(report.record))
-    written = {key: value for key, value in report.record.items() if key != "examples"}
-    sampled = json.loads((output.parent / "pairs.responses.jsonl.run.json").read_text("utf-8"))
-    scored = json.loads((output.parent / "pairs.rewards.jsonl.run.json").read_text("utf-8"))
+    sampling, scoring = (report.record["stages"][stage] for stage in ("sample", "score"))
+    left_out = ("examples", "input", "rewards", "run", "stages")
     return {
-        "seconds": {
-            "sampling, with loading": begun["responses"] - start,
-            "scoring and pairing, with loading": end - begun["responses"],
+        "seconds_of_stages_with_loading": {
+            "sampling": begun["responses"] - start,
+            "scoring": begun["responses for the noise floor"] - begun["responses"],
+            "noise floor and pairing": end - begun["responses for the noise floor"],
         },
-        "computed_now": report.computed,
+        "blocks_computed_now": report.computed,
         "sampling": {
-            "responses": sampled["responses"],
-            "response_tokens": sampled["response_tokens"],
-            "finish_reasons": sampled["finish_reasons"],
-            "seconds_in_blocks": sampled["seconds"],
-            "tokens_per_second": sampled["tokens_per_second"],
-            "responses_per_second": sampled["responses"] / sampled["seconds"],
+            **sampling,
+            "responses_per_second": sampling["responses"] / sampling["seconds"],
         },
         "scoring": {
-            "responses": scored["responses"],
-            "seconds_in_blocks": scored["seconds_measuring"],
-            "responses_per_second": scored["responses"] / scored["seconds_measuring"],
+            **scoring,
+            "responses_per_second": scoring["responses"] / scoring["seconds_measuring"],
         },
-        "pairing": {key: written[key] for key in written if key not in ("input", "rewards", "run")},
+        "pairing": {key: report.record[key] for key in report.record if key not in left_out},
     }
 
 

@@ -6,10 +6,9 @@ in an environment of its own. What they tokenised is compared with what was writ
 do a step on the same formats in `tests/test_trl.py`.
 
     benchmarks/readers/install.sh ENVIRONMENTS
-    python benchmarks/readers.py ENVIRONMENTS
+    python benchmarks/readers.py ENVIRONMENTS -o RESULT.json
 
-The last line is one JSON object: rows that each loader has read. Any difference ends it with an
-error.
+RESULT.json says how many rows each loader has read. Any difference ends it with an error.
 """
 
 import argparse
@@ -18,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("environments", type=Path)
-    environments = parser.parse_args().environments.resolve()
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    given = parser.parse_args()
+    environments = given.environments.resolve()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model = save_tiny_model(folder / "model")
@@ -101,7 +103,13 @@ def main() -> None:
                 environments / "openrlhf", "openrlhf.py", folder / "openrlhf.jsonl", model
             ),
         }
-    print(json.dumps(found))
+    result = {
+        "date": date.today().isoformat(),
+        "command": "python benchmarks/readers.py ENVIRONMENTS -o RESULT.json",
+        "rows_read_as_written": found,
+    }
+    given.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

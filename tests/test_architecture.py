@@ -18,12 +18,12 @@ LAYERS = {
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards resampling correlations stats messages rows prompts turns prompting "
     "responses pairing labelling preference_formats preference_reading llama_factory_reading "
-    "trainers checks",
+    "trainers checks mine_input",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "datasets datasets.* generators generators.*",
+    "dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
-    "policies sampling sample_file checking evaluation evaluation.*",
-    4: "mined mined_figures mining",
+    "policies sampling sample_file noise_floor checking evaluation evaluation.*",
+    4: "mined mined_pairs mined_labels mined_figures mining",
     5: "explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }

@@ -131,6 +131,8 @@ def test_other_forms_that_a_trainer_takes(trainer: str, row: Any):
         ("trl-kto", {**KTO, "label": math.nan}, "label", "expected true or false, got a number"),
         ("trl-kto", {**KTO, "label": None}, "label", "null"),
         ("trl-kto", {"completion": [said("x")], "label": True}, "prompt", "missing"),
+        ("trl-dpo", {**PAIR, "prompt": [ASKED, ASKED]}, "prompt", "do not speak in turn"),
+        ("openrlhf", {**PAIR, "prompt": [ASKED, SYSTEM, ASKED]}, "prompt", "not speak in turn"),
         ("trl-kto", {**PAIR, **KTO}, "chosen", "whatever `label` says"),
         ("trl-kto", {**KTO, "completion": [said("")]}, "completion", "is empty"),
         ("llama-factory", {**SHAREGPT, "conversations": []}, "conversations", "an empty list"),
@@ -206,8 +208,6 @@ def test_a_fault_is_an_error_with_its_place(trainer: str, row: Any, field: str, 
             },
             "takes the whole text for the response",
         ),
-        ("trl-dpo", {**PAIR, "prompt": [ASKED, ASKED]}, "do not speak in turn"),
-        ("openrlhf", {**PAIR, "prompt": [ASKED, SYSTEM, ASKED]}, "do not speak in turn"),
     ],
 )
 def test_what_a_trainer_takes_otherwise_than_expected_is_a_warning(
@@ -241,7 +241,7 @@ def test_rows_of_two_forms():
 def test_a_row_that_repeats_another():
     other = {**PAIR, "rejected": [said("Nice.")]}
     (finding,) = findings("trl-dpo", [PAIR, other, {**PAIR, "margin": 1}, PAIR])
-    assert (finding.level, finding.rows) == ("warning", (3, 4))
+    assert (finding.level, finding.rows) == ("error", (3, 4))
     (finding,) = findings("trl-kto", [KTO, KTO_BAD, {**KTO, "label": False}])
     assert (finding.level, finding.field, finding.rows) == ("error", "label", (3,))
 
@@ -277,7 +277,7 @@ def test_places_and_quoted_texts_do_not_split_a_fault():
 
 
 def test_errors_come_before_warnings():
-    rows = [PAIR, PAIR, {**PAIR, "chosen": [said("")]}]
+    rows = [TEXTS, {**TEXTS, "chosen": ""}]
     assert [finding.level for finding in findings("trl-dpo", rows)] == ["error", "warning"]
 
 

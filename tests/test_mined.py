@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,16 +12,11 @@ from hypothesis import strategies as st
 
 from flr.errors import InputError, UserError
 from flr.labelling import LabelOptions
-from flr.mined import Mined, groups_of, mined_labels, mined_pairs
+from flr.mined import Mined, OutputOptions, groups_of
+from flr.mined_labels import mined_labels
+from flr.mined_pairs import mined_pairs
 from flr.pairing import PairingOptions
 from flr.rows import Row, parse
-
-
-@dataclass
-class Output:
-    format: str = "trl"
-    held_out: float = 0.0
-    seed: int = 0
 
 
 def rows_of(rewards: Sequence[Sequence[float | None]], **columns: Any) -> list[Row]:
@@ -44,16 +38,24 @@ def rows_of(rewards: Sequence[Sequence[float | None]], **columns: Any) -> list[R
     )
 
 
-def pairs(rows: list[Row], floor: float = 0.0, **given: Any) -> Mined:
-    output = Output(**{key: given.pop(key) for key in ("format", "held_out") if key in given})
-    groups = groups_of(rows, "r.jsonl")
-    return mined_pairs(rows, groups, PairingOptions(**given), output, {}, floor)
+def pairs(rows: list[Row], floor: float | None = None, **given: Any) -> Mined:
+    output = OutputOptions(**{key: given.pop(key) for key in ("held_out",) if key in given})
+    return mined_pairs(
+        rows,
+        groups_of(rows, "r.jsonl"),
+        PairingOptions(**given),
+        output,
+        weights={},
+        noise_floor=floor,
+        seed=0,
+    )
 
 
 def labels(rows: list[Row], **given: Any) -> Mined:
-    output = Output("trl-kto", given.pop("held_out", 0.0))
-    options, groups = LabelOptions(**given), groups_of(rows, "r.jsonl")
-    return mined_labels(rows, groups, options, output, keep_unfinished=False)
+    output = OutputOptions(format="trl-kto", held_out=given.pop("held_out", 0.0))
+    keep = given.pop("keep_unfinished", False)
+    groups = groups_of(rows, "r.jsonl")
+    return mined_labels(rows, groups, LabelOptions(**given), output, keep_unfinished=keep, seed=0)
 
 
 def test_a_row_says_what_was_chosen_and_by_how_much():
@@ -122,8 +124,10 @@ def test_the_best_stands_against_the_worst_and_no_prompt_on_both_sides(
         assert (row["reward_chosen"], row["reward_rejected"]) == (max(own), min(own))
     sides = [{row["prompt"][0]["content"] for row in side} for side in (mined.rows, mined.held_out)]
     assert not sides[0] & sides[1]
-    expected = max(1, round(held_out * len(every))) if held_out and len(every) > 1 else 0
-    assert len(sides[1]) == expected
+    assert bool(mined.rows) == bool(every)
+    assert bool(mined.held_out) == (held_out > 0 and len(every) > 1)
+    if 1 <= held_out * len(every) <= len(every) - 1:
+        assert abs(len(sides[1]) - held_out * len(every)) <= 0.5
 
 
 def test_rows_of_one_prompt_go_to_one_side():
@@ -149,8 +153,75 @@ def test_labels_are_interleaved_and_a_prompts_rows_kept_apart():
     assert mined.report["weights"].keys() == {"desirable_weight", "undesirable_weight"}
 
 
+def test_the_weights_are_those_of_the_rows_that_are_not_held_out():
+    rows = rows_of([[1.0, 2.0, -1.0, -2.0, -3.0]] * 8)
+    every = labels(rows, held_out=0.5)
+    told = [row["label"] for row in every.rows]
+    assert (told.count(True), told.count(False)) == (8, 12)
+    assert every.report["weights"] == {"desirable_weight": 1.75, "undesirable_weight": 1.0}
+    one_sided = rows_of([[1.0, 2.0], [-1.0, -2.0]])
+    with pytest.raises(UserError, match="needs both"):
+        labels(one_sided, held_out=0.5)
+
+
+def test_of_near_equal_texts_one_gets_a_label():
+    rows = parse(
+        [{"prompt": "p", "responses": ["Yes.", "yes", "No."], "rewards": [1.0, 1.0, -1.0]}], "r"
+    )
+    mined = labels(rows)
+    assert sorted(row["label"] for row in mined.rows) == [False, True]
+    assert mined.report["yield"]["near_equal"] == 1
+    backwards = parse(
+        [{"prompt": "p", "responses": ["No.", "yes", "Yes."], "rewards": [-1.0, 1.0, 1.0]}], "r"
+    )
+    texts = [
+        {row["completion"][0]["content"] for row in labels(of).rows} for of in (rows, backwards)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_labelled_responses_have_a_report_too():
+    report = labels(rows_of([[0.5, -1.0], [1.5, 0.0]])).report
+    assert report["yield"]["ties_or_between"] == 1
+    assert report["characters"] == {"desirable": 10.0, "undesirable": 11.0}
+    assert report["categories"] == {
+        "desirable": {"a": 2.0, "b": 0.0},
+        "undesirable": {"a": -2.0, "b": 0.0},
+    }
+    assert [(one["label"], one["reward"]) for one in report["examples"]] == [
+        (True, 0.5),
+        (False, -1.0),
+        (True, 1.5),
+    ]
+    json.dumps(report, allow_nan=False)
+
+
+def test_where_all_were_cut_off_it_says_how_to_keep_them():
+    rows = rows_of([[1.0, -1.0]], finish_reasons=["length", "length"])
+    with pytest.raises(UserError, match="--keep-unfinished"):
+        labels(rows)
+    assert len(labels(rows, keep_unfinished=True).rows) == 2
+
+
+def test_prompts_that_differ_in_white_space_go_to_one_side():
+    same = [
+        {"prompt": text, "responses": ["a", "b"], "rewards": [1.0, 0.0]} for text in ("T?", "T? ")
+    ]
+    rows = parse([*same, {**same[0], "prompt": "U?"}], "r.jsonl")
+    mined = pairs(rows, held_out=0.5)
+    assert sorted([len(mined.rows), len(mined.held_out)]) == [1, 2]
+
+
+def test_columns_that_speak_of_responses_do_not_travel():
+    rows = rows_of([[0.0, 1.0]], source="tea", reward=3.0, followups=[[], []], messages="old")
+    (row,) = pairs(rows).rows
+    assert row["source"] == "tea"
+    assert not {"reward", "followups", "messages", "rewards", "responses"} & row.keys()
+
+
 def test_one_label_only_is_an_error_that_says_what_to_do():
-    with pytest.raises(UserError, match=r"2 are desirable and 0 undesirable.*--label-quantile"):
+    says = r"2 responses are desirable and 0 undesirable.*--label-quantile"
+    with pytest.raises(UserError, match=says):
         labels(rows_of([[1.0, 2.0]]))
     assert len(labels(rows_of([[1.0, 2.0]]), label_quantile=0.5).rows) == 2
 
@@ -164,6 +235,10 @@ def test_one_label_only_is_an_error_that_says_what_to_do():
         ({"rewards": [0.1, 0.5], "finish_reasons": ["stop"]}, "finish_reasons: expected"),
         ({"rewards": [0.1, 0.5], "finish_reasons": [1, 2]}, "finish_reasons: expected"),
         ({"rewards": [0.1, 0.5], "rewards_by_category": [1, 2]}, "rewards_by_category: expected"),
+        (
+            {"rewards": [0.1, 0.5], "rewards_by_category": [{"a": "high"}, None]},
+            "rewards_by_category: expected",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_named(columns: dict[str, Any], says: str):

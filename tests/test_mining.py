@@ -1,18 +1,26 @@
 """Mining in one go: from prompts, responses or rewards to files that trainers read."""
 
+import contextlib
 import json
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from flr import followups, io
 from flr.checking import check_file
+from flr.cli.check import Trainer
 from flr.errors import InputError, OptionError, OutputError, UserError
+from flr.mined import Format
 from flr.mining import MineOptions, MineReport, beside, mine_file
+from flr.preference_formats import PAIRED, UNPAIRED
+from flr.report.mined import text
+from flr.trainers import TRAINERS
 
 PROMPTS = [f"Tea {at} \U0001f375?" for at in range(12)]
 REWARDED = [
@@ -37,13 +45,13 @@ def put(path: Path, rows: list[Any]) -> str:
     return str(path)
 
 
-def options(model: Path, **given: Any) -> MineOptions:
+def options(model: Path, /, **given: Any) -> MineOptions:
     common = {"policy": str(model), "model": str(model), "dtype": "fp32", "threads": 1}
     own = {"n": 3, "max_new_tokens": 6, "set": "short", "keep_unfinished": True}
     return MineOptions(**{**common, **own, **given})
 
 
-def run(tmp: Path, model: Path, rows: list[Any], name: str = "pairs.jsonl", **given: Any) -> Any:
+def run(tmp: Path, model: Path, rows: list[Any], name: str = "pairs.jsonl", /, **given: Any) -> Any:
     return mine_file(put(tmp / "in.jsonl", rows), tmp / name, options(model, **given))
 
 
@@ -92,9 +100,10 @@ def test_other_ways_of_pairing_compute_nothing(tmp_path: Path, tiny_model: Path)
 def test_every_format_is_understood_by_its_trainer(
     tmp_path: Path, tiny_model: Path, form: str, suffix: str
 ):
-    given = {"label_quantile": 0.3} if form.endswith("kto") else {}
+    given = {"label_threshold": 0.2} if form.endswith("kto") else {}
+    rows = [{**row, "rewards": [0.5, -0.5, at]} for at, row in enumerate(REWARDED)]
     name = f"mined{suffix}"
-    report = run(tmp_path, tiny_model, REWARDED, name, format=form, held_out=0.2, **given)
+    report = run(tmp_path, tiny_model, rows, name, format=form, held_out=0.2, **given)
     output = tmp_path / name
     held_out = beside(output, "held-out", suffix)
     for one, other in ((output, held_out), (held_out, output)):
@@ -106,6 +115,11 @@ def test_every_format_is_understood_by_its_trainer(
     if info.exists():
         entries = json.loads(info.read_text("utf-8"))
         assert {one["file_name"] for one in entries.values()} == {name, held_out.name}
+
+
+def test_every_format_is_offered_and_has_a_trainer():
+    assert set(get_args(Format)) == {*PAIRED, *UNPAIRED} == FOR.keys()
+    assert {*FOR.values(), "rewardbench"} == TRAINERS.keys() == set(get_args(Trainer))
 
 
 def test_the_weights_of_the_reward_are_those_of_the_share_by_category(
@@ -141,7 +155,9 @@ def test_other_entries_of_dataset_info_are_kept(tmp_path: Path, tiny_model: Path
     [
         ({"held_out": 1.0}, "--held-out 1.0"),
         ({"min_margin": -1.0}, "--min-margin -1.0"),
-        ({"format": "trl-kto"}, "--reward pmi"),
+        ({"format": "trl-kto", "choose": "max-mean"}, "--choose is for pairs"),
+        ({"format": "trl-kto", "min_margin": 0.1}, "--min-margin is for pairs"),
+        ({"label_threshold": 0.1}, "--label-threshold is for single responses"),
         ({"label_quantile": 0.7}, "--label-quantile 0.7"),
         ({"n": 0}, "--n 0"),
         ({"workers": 0}, "--workers 0"),
@@ -154,8 +170,109 @@ def test_options_that_cannot_be_are_refused(tiny_model: Path, given: dict[str, A
 
 def test_rows_that_are_not_equally_far_are_refused(tmp_path: Path, tiny_model: Path):
     rows = [REWARDED[0], {"prompt": "Tea?", "responses": ["Yes."]}]
-    with pytest.raises(InputError, match="row 2: has responses, row 1 rewards"):
+    with pytest.raises(InputError, match="row 2: has responses without rewards, row 1 has rewards"):
         run(tmp_path, tiny_model, rows)
+
+
+def test_rows_of_another_form_are_not_taken_for_their_responses(tmp_path: Path, tiny_model: Path):
+    # `chosen` and `rejected` go before `responses`, and the rewards are not in their order
+    row = {"prompt": "Q", "responses": ["A", "B"], "rewards": [0.1, 0.9]}
+    with pytest.raises(InputError, match="stands beside columns of another form"):
+        run(tmp_path, tiny_model, [row, {**row, "chosen": "B", "rejected": "A"}])
+    assert not list(tmp_path.glob("pairs*"))
+
+
+def test_rows_are_named_by_their_lines(tmp_path: Path, tiny_model: Path):
+    rows = [json.dumps(REWARDED[0]), "", json.dumps({"prompt": "Tea?"})]
+    (tmp_path / "in.jsonl").write_text("\n".join(rows), "utf-8")
+    with pytest.raises(InputError, match="row 3: has no responses"):
+        mine_file(str(tmp_path / "in.jsonl"), tmp_path / "pairs.jsonl", options(tiny_model))
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "says"),
+    [
+        ([{"prompt": "Tea?"}], {"set": "shrot"}, "shrot"),
+        ([{"prompt": "Tea?"}], {"model": "smolm2"}, "smolm2"),
+        ([{"prompt": "Tea?"}], {"weights": {"relevanse": 2.0}}, "relevanse"),
+        ([{"prompt": "Tea?"}], {"n": 1}, "a pair needs two responses"),
+        ([{"prompt": "Tea?"}], {"format": "trl-kto"}, "--reward pmi"),
+        ([{"prompt": "Tea?", "rewards_by_category": []}], {}, "rewards_by_category"),
+        (REWARDED, {"format": "trl-kto", "reward": "pmi"}, "--label-threshold of your own"),
+        ([{"prompt": "Tea?", "reward_variant": "x"}], {"reward": "official"}, "reward_variant"),
+    ],
+)
+def test_what_a_later_stage_would_refuse_is_said_before_the_first(
+    tmp_path: Path, tiny_model: Path, rows: list[Any], given: dict[str, Any], says: str
+):
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, tiny_model, rows, **given)
+    assert not list(tmp_path.glob("pairs*"))
+
+
+def test_parquet_that_cannot_hold_the_columns_is_refused_before_any_work(
+    tmp_path: Path, tiny_model: Path
+):
+    rows = [{"prompt": "Tea?", "id": 1}, {"prompt": "Milk?", "id": "two"}]
+    with pytest.raises(UserError, match="id"):
+        run(tmp_path, tiny_model, rows, "pairs.parquet")
+    assert not list(tmp_path.glob("pairs*"))
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.rewards.jsonl", "pairs.held-out.jsonl"])
+def test_what_somebody_else_made_is_not_replaced(tmp_path: Path, tiny_model: Path, name: str):
+    (tmp_path / name).write_text("mine\n")
+    with pytest.raises(OutputError, match="made otherwise"):
+        run(tmp_path, tiny_model, [{"prompt": "Tea?"}], held_out=0.5)
+    assert (tmp_path / name).read_text() == "mine\n"
+    assert not (tmp_path / "pairs.responses.jsonl").exists()
+
+
+def test_a_held_out_file_can_be_read_but_not_by_its_own_run(tmp_path: Path, tiny_model: Path):
+    source = put(tmp_path / "pairs.held-out.jsonl", REWARDED)
+    with pytest.raises(OutputError, match="is the input"):
+        mine_file(source, tmp_path / "pairs.jsonl", options(tiny_model, held_out=0.5))
+
+
+def test_a_held_out_file_goes_where_it_is_no_longer_asked_for(tmp_path: Path, tiny_model: Path):
+    held_out, form = tmp_path / "pairs.held-out.jsonl", "llama-factory"
+    run(tmp_path, tiny_model, REWARDED, held_out=0.25, format=form)
+    assert len(io.read(str(held_out))) == 3
+    run(tmp_path, tiny_model, REWARDED, format=form, force=True)
+    assert not list(tmp_path.glob("*held-out*"))
+    assert json.loads((tmp_path / "dataset_info.json").read_text()).keys() == {"pairs"}
+    assert len(io.read(str(tmp_path / "pairs.jsonl"))) == 12
+
+
+def test_a_file_of_the_run_that_is_gone_is_written_again(tmp_path: Path, tiny_model: Path):
+    given = {"held_out": 0.25, "format": "llama-factory"}
+    run(tmp_path, tiny_model, REWARDED, **given)
+    files = [tmp_path / name for name in ("pairs.held-out.jsonl", "dataset_info.json")]
+    before = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+        run(tmp_path, tiny_model, REWARDED, **given)
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_what_sampling_left_out_is_told(tmp_path: Path, tiny_model: Path):
+    rows = [{"prompt": "Tea?"}, {"prompt": "<|im_end|>"}, {"prompt": "Milk?"}]
+    with pytest.raises(UserError, match=r"im_end"):
+        run(tmp_path, tiny_model, rows)
+    record = run(tmp_path, tiny_model, rows, on_special="skip").record
+    assert [number for number, _ in record["stages"]["sample"]["skipped"]] == [2]
+    assert "1 prompts were not sampled: rows 2" in text(record)
+
+
+def test_labels_of_rewards_that_come_with_the_file_need_a_threshold(
+    tmp_path: Path, tiny_model: Path
+):
+    rows = [{**row, "rewards": [0.5, -0.5, -0.1]} for row in REWARDED]
+    report = run(tmp_path, tiny_model, rows, format="trl-kto", label_threshold=0.2)
+    words = text(report.record)
+    assert "12 desirable, 24 undesirable, 0 without a label" in words
+    assert "desirable_weight 2.33, undesirable_weight 1.0" in words  # 2.33 x 12 : 24 is 7 : 6
+    assert ", undesirable\n" in words
 
 
 @pytest.mark.parametrize("more", [{}, {"responses": ["Yes.", "No."]}, REWARDED[0]])
@@ -198,19 +315,29 @@ mine_file(sys.argv[1], Path(sys.argv[2]), options(Path(sys.argv[3])))
 """
 
 
+def finished_blocks(store: Path) -> int:
+    if not store.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as opened:
+        try:
+            return opened.execute("SELECT count(*) FROM block").fetchone()[0]
+        except sqlite3.OperationalError:  # it is being made
+            return 0
+
+
 def test_a_kill_in_any_stage_changes_no_byte(tmp_path: Path, tiny_model: Path):
     rows = [{"prompt": f"Tea {at}?"} for at in range(60)]
     run(tmp_path, tiny_model, rows, "undisturbed.jsonl")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "in.jsonl")]
     command += [str(tmp_path / "killed.jsonl"), str(tiny_model)]
-    beginnings = ("killed.responses.jsonl.run.sqlite", "killed.rewards.jsonl.run.sqlite")
-    for name in (*beginnings, "killed.jsonl.run.sqlite"):
+    for stage in (".responses", ".rewards", ""):
+        store = tmp_path / f"killed{stage}.jsonl.run.sqlite"
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
-        while not (tmp_path / name).exists() and process.poll() is None:
-            time.sleep(0.005)
-        time.sleep(0.05)
+        while not finished_blocks(store) and process.poll() is None:
+            time.sleep(0.001)
         process.kill()
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
+        assert finished_blocks(store)
     subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
     for end in (".jsonl", ".responses.jsonl", ".rewards.jsonl"):
         both = [(tmp_path / f"{name}{end}").read_bytes() for name in ("killed", "undisturbed")]

@@ -23,7 +23,8 @@ def text_of(prompter: Prompter, messages: tuple[Message, ...] = ASKED) -> str:
     return str(prompter.template.tokenizer.decode(list(tokens)))
 
 
-@pytest.mark.parametrize("name", KINDS)
+# a thinking model's template opens a think block before a response, and leaves out its thoughts
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "thinking"])
 def test_a_prompt_and_its_response_are_the_rendered_conversation(name: str):
     """What the policy reads, and a response, is how the template renders both together."""
     made = kind(name)
@@ -32,7 +33,7 @@ def test_a_prompt_and_its_response_are_the_rendered_conversation(name: str):
     chat = [*(m.as_dict() for m in ASKED), {"role": "assistant", "content": "It is Paris."}]
     (whole,) = prompter.template.render([chat])
     ((tokens, _),) = prompter.template.encode([whole])
-    assert tokens[: len(row.tokens)] == row.tokens or name == "thinking"
+    assert tokens[: len(row.tokens)] == row.tokens
     assert row.dropped == 0
 
 

@@ -8,6 +8,7 @@ tokenizer. The last line is one JSON object.
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -89,4 +90,5 @@ def check_labels() -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"pairs": check_pairs(), "labelled": check_labels()}))
+    found = {"pairs": check_pairs(), "labelled": check_labels()}
+    print(json.dumps({**found, "version": version("llamafactory")}))

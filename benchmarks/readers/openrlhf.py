@@ -9,6 +9,7 @@ with a ChatML tokenizer. The last line is one JSON object.
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,4 +60,4 @@ if __name__ == "__main__":
     written = [json.loads(line) for line in Path(FILE).read_text("utf-8").splitlines()]
     for kind in (False, True):
         check(written, is_dpo=kind)
-    print(json.dumps({"pairs": len(written)}))
+    print(json.dumps({"pairs": len(written), "version": version("openrlhf")}))

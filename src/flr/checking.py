@@ -31,7 +31,7 @@ class CheckReport:
 
 def _limit(model: str, tokens: int) -> Limit:
     """A limit that counts as a model's tokenizer does."""
-    template = Template(models.load_tokenizer(sources.locate(model)))
+    template = Template(models.load_tokenizer(sources.locate(model)), option=None)
 
     def count(content: str | tuple[Message, ...]) -> int:
         if isinstance(content, str):
@@ -53,6 +53,8 @@ def check_file(
     against: str | None = None,
     tokenizer: str | None = None,
     max_length: int | None = None,
+    split: str | None = None,
+    limit: int | None = None,
 ) -> CheckReport:
     """What is wrong with a file, for one trainer.
 
@@ -62,15 +64,17 @@ def check_file(
         against: held-out file, whose prompts must not be in it.
         tokenizer: model whose tokenizer and template count tokens.
         max_length: the trainer's limit, tokens.
+        split: of a data set on the hub that has several.
+        limit: how many rows to look at.
 
     Raises:
         InputError: a file that cannot be read at all.
         ModelError: no such tokenizer, or none with a chat template.
-        OptionError: one of tokenizer and max_length without the other; no such trainer.
+        OptionError: one of tokenizer and max_length without the other; no such trainer or split.
     """
     if (tokenizer is None) != (max_length is None):
         raise OptionError("--tokenizer and --max-length belong together; give both or neither")
-    limit = _limit(tokenizer, max_length) if tokenizer and max_length is not None else None
-    rows = list(io.items(source))
+    longest = _limit(tokenizer, max_length) if tokenizer and max_length is not None else None
+    rows = io.items(source, split=split, limit=limit)
     held_out = io.items(against) if against else ()
-    return CheckReport(len(rows), check(rows, trainer, against=held_out, limit=limit))
+    return CheckReport(len(rows), check(rows, trainer, against=held_out, limit=longest))

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flr.errors import OptionError, Problem, UserError, did_you_mean
-from flr.messages import RowError, kind_of
+from flr.messages import RowError, comparable, kind_of
 from flr.preference_formats import ends_in_question, in_turn
 from flr.preference_reading import Example, Reader
 from flr.trainers import TRAINERS, Level, Limit, Trainer
-from flr.types import Message
 
 SHOWN = 5
 """How many row numbers of a finding are written out."""
@@ -65,13 +64,8 @@ class _Row:
 
     number: int
     example: Example
-    asked: Hashable
+    asked: tuple[Hashable, ...]
     answered: tuple[Hashable, ...]
-
-
-def _key(message: Message) -> Hashable:
-    """Equal for messages of the same role and text, white space at the ends aside."""
-    return message.role, message.content.strip(), repr(message.extra or "")
 
 
 def _row(number: int, value: Any, read: Reader) -> _Row:
@@ -81,8 +75,8 @@ def _row(number: int, value: Any, read: Reader) -> _Row:
         raise RowError("", f"expected an object with columns, got {kind_of(value)}")
     try:
         example = read(value)
-        asked = tuple(_key(message) for message in example.prompt)
-        answered = tuple(_key(message) for message in example.responses.values())
+        asked = comparable(example.prompt)
+        answered = comparable(tuple(example.responses.values()))
     except RecursionError:
         raise RowError("", "is nested too deeply") from None
     return _Row(number, example, asked, answered)
@@ -109,7 +103,7 @@ def _in_prompt(row: _Row, trainer: Trainer) -> Iterator[_Fault]:
         yield row.number, "error", "prompt", "its last message is empty"
     if ends_in_question(prompt) and not in_turn(prompt):
         message = f"user and assistant do not speak in turn; {trainer.out_of_turn}"
-        yield row.number, trainer.turns, "prompt", message
+        yield row.number, "error", "prompt", message
 
 
 def _in_responses(row: _Row) -> Iterator[_Fault]:
@@ -162,7 +156,7 @@ def _repeated(rows: Sequence[_Row]) -> Iterator[_Fault]:
         if texts not in seen:
             seen[texts] = label
         elif seen[texts] == label:
-            yield row.number, "warning", "", "repeats an earlier row"
+            yield row.number, "error", "", "repeats an earlier row"
         else:
             yield (
                 row.number,

@@ -69,13 +69,19 @@ def _named(source: str) -> str:
     return STANDARD_INPUT if source == "-" else source
 
 
-def items(source: str) -> Iterator[Numbered]:
+def items(source: str, *, split: str | None = None, limit: int | None = None) -> list[Numbered]:
     """The numbered values of a source as they stand there; a `Problem` where one is not readable.
+
+    Args:
+        source: a file, `-` for JSONL from standard input, or `owner/name[:config]` on the hub.
+        split: of a data set on the hub; None where it has only one.
+        limit: how many to read at most, at least 1.
 
     Raises:
         InputError: the source cannot be read.
+        OptionError: a split or limit that cannot be.
     """
-    return _items(source, None, None)
+    return list(_items(source, split, limit))
 
 
 def read(

@@ -7,7 +7,7 @@ without a separator, and that is all. Which columns hold them is the affair of `
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flr.errors import did_you_mean
@@ -145,6 +145,23 @@ def conversation_of(messages: tuple[Message, ...], field: str) -> Conversation:
     if all(message.role != "user" for message in messages):
         raise RowError(field, "no user message comes before the response")
     return Conversation(messages)
+
+
+def comparable(messages: Sequence[Message]) -> tuple[tuple[str, str, str], ...]:
+    """Equal for messages of the same roles and texts, white space at their ends aside.
+
+    Example:
+        >>> comparable([Message("user", "Tea?")]) == comparable([Message("user", "Tea? ")])
+        True
+    """
+    return tuple(
+        (
+            one.role,
+            one.content.strip(),
+            json.dumps(one.extra, sort_keys=True, default=str) if one.extra else "",
+        )
+        for one in messages
+    )
 
 
 def prompt_of(value: Any) -> tuple[Message, ...]:

@@ -1,7 +1,7 @@
-"""What is told of mined pairs: margins, lengths, categories, and some pairs to read."""
+"""What is told of mined data: rewards, lengths, categories, and some of it to read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from flr.rows import Row
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EXAMPLES, EXAMPLE_CHARACTERS = 10, 600
+
+Some = TypeVar("Some")
 
 
 def by_category(row: Row, at: int) -> Mapping[str, float] | None:
@@ -25,21 +27,33 @@ def quantiles(values: Sequence[float]) -> list[float]:
     return np.quantile(np.array(values, np.float64), QUANTILES).tolist() if values else []
 
 
-def categories(
-    rows: Sequence[Row], pairs: Sequence[Sequence[Pair]], weights: Mapping[str, float]
+def lengths(responses: Iterable[tuple[Row, int]]) -> list[int]:
+    """Characters of each response, named by its row and its place there."""
+    return [len(row.conversations[at].response) for row, at in responses]
+
+
+def category_means(responses: Iterable[tuple[Row, int]]) -> dict[str, float]:
+    """Mean reward of the responses in each category."""
+    values: dict[str, list[float]] = {}
+    for row, at in responses:
+        for name, value in (by_category(row, at) or {}).items():
+            values.setdefault(name, []).append(value)
+    return {name: float(np.mean(of)) for name, of in values.items()}
+
+
+def category_margins(
+    pairs: Sequence[tuple[Row, Pair]], weights: Mapping[str, float]
 ) -> dict[str, dict[str, float]]:
     """Mean margin of each category over all pairs, and its share of the margin."""
     margins: dict[str, list[float]] = {}
-    for row, of_row in zip(rows, pairs, strict=True):
-        for pair in of_row:
-            chosen = by_category(row, pair.chosen) or {}
-            rejected = by_category(row, pair.rejected) or {}
-            for name in (name for name in chosen if name in rejected):
-                margins.setdefault(name, []).append(chosen[name] - rejected[name])
+    for row, pair in pairs:
+        chosen = by_category(row, pair.chosen) or {}
+        rejected = by_category(row, pair.rejected) or {}
+        for name in (name for name in chosen if name in rejected):
+            margins.setdefault(name, []).append(chosen[name] - rejected[name])
     if not margins:
         return {}
-    known = {name: weights.get(name, 1.0) for name in margins}
-    parts = category_shares(tuple(margins), known)
+    parts = category_shares(tuple(margins), {name: weights.get(name, 1.0) for name in margins})
     means = {name: float(np.mean(values)) for name, values in margins.items()}
     whole = sum(parts[name] * means[name] for name in means)
     return {
@@ -48,42 +62,12 @@ def categories(
     }
 
 
-def _cut(text: str) -> str:
+def drawn(every: Sequence[Some], seed: int) -> list[Some]:
+    """Some to read, drawn by seed, in their order."""
+    places = np.random.default_rng(seed).permutation(len(every))[:EXAMPLES]
+    return [every[at] for at in sorted(places.tolist())]
+
+
+def shown(text: str) -> str:
+    """The beginning of a text."""
     return text if len(text) <= EXAMPLE_CHARACTERS else f"{text[:EXAMPLE_CHARACTERS]}…"
-
-
-def examples(
-    rows: Sequence[Row], pairs: Sequence[Sequence[Pair]], seed: int
-) -> Iterator[dict[str, Any]]:
-    """Some pairs to read, drawn by seed."""
-    every = [(row, pair) for row, of_row in zip(rows, pairs, strict=True) for pair in of_row]
-    drawn = np.random.default_rng(seed).permutation(len(every))[:EXAMPLES]
-    for row, pair in (every[at] for at in sorted(drawn.tolist())):
-        chosen, rejected = (row.conversations[at] for at in (pair.chosen, pair.rejected))
-        yield {
-            "row": row.number,
-            "prompt": _cut(chosen.prompt[-1].content),
-            "chosen": _cut(chosen.response),
-            "rejected": _cut(rejected.response),
-            "reward_chosen": row.columns["rewards"][pair.chosen],
-            "reward_rejected": row.columns["rewards"][pair.rejected],
-            "margin": pair.adjusted_margin,
-        }
-
-
-def lengths(rows: Sequence[Row], pairs: Sequence[Sequence[Pair]]) -> dict[str, float] | None:
-    """Characters of chosen and rejected responses; None without pairs."""
-    both = [
-        [len(row.conversations[at].response) for at in (pair.chosen, pair.rejected)]
-        for row, of_row in zip(rows, pairs, strict=True)
-        for pair in of_row
-    ]
-    if not both:
-        return None
-    chosen, rejected = np.array(both, np.float64).T
-    return {
-        "chosen": float(chosen.mean()),
-        "rejected": float(rejected.mean()),
-        "chosen_longer": float((chosen > rejected).mean()),
-        "equal": float((chosen == rejected).mean()),
-    }

@@ -4,56 +4,40 @@
 
 A file that has responses already is not sampled, one that has rewards only paired. Each stage is a
 run of its own with its own store and record, so a kill loses no more than a block, and other ways
-of pairing, or another format, compute nothing anew.
+of pairing, or another format, compute nothing anew. What is wrong with the input or the options of
+any stage is said before the first one begins.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from flr import followups, io, runs
-from flr.blocks import finished, measure_blocks
-from flr.errors import InputError, OptionError, OutputError, Problem, UserError
-from flr.files import write_text
-from flr.filling import Progress, fill
+from flr import dataset_info, followups, io, runs
+from flr.errors import InputError, OptionError, Problem, UserError
+from flr.filling import Progress
 from flr.labelling import LabelOptions
-from flr.loading import prepare
-from flr.measuring import Measured
-from flr.mined import Mined, groups_of, mined_labels, mined_pairs
+from flr.loading import Parts, prepare
+from flr.mine_input import Stage, first_stage, rows_of
+from flr.mined import Mined, OutputOptions, groups_of, others
+from flr.mined_labels import mined_labels
+from flr.mined_pairs import mined_pairs
+from flr.noise_floor import noise_floor
 from flr.pairing import PairingOptions
-from flr.preference_formats import PAIRED, UNPAIRED, dataset_info
-from flr.responses import Group
+from flr.policies import prepare_policy
+from flr.preference_formats import PAIRED, UNPAIRED
+from flr.reading import Numbered
 from flr.rows import Row
 from flr.runs import Store
 from flr.sample_file import SampleOptions, sample_file
-from flr.score_file import ScoreOptions, score_file
-from flr.scoring import merged_weights, value
-from flr.types import Conversation, Message
+from flr.score_file import ScoreOptions, check_scorable, score_file
+from flr.scoring import merged_weights
 from flr.workers import divided
 
-Format = Literal["trl", "trl-kto", "llama-factory", "llama-factory-kto", "openrlhf"]
-Stage = Literal["sample", "score"]
-
-FLOOR_ROWS = 8
-"""Rows of which two responses are measured a second time, each alone, for the noise floor."""
-
-DATASET_INFO = "dataset_info.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """What is written."""
-
-    format: Format = "trl"
-    """Form of OUTPUT; those with kto have single responses with a label in place of pairs."""
-    held_out: float = 0.0
-    """Part of the prompts whose rows go to a second file, OUTPUT.held-out."""
+ProgressOf = Callable[[str], Progress]
+"""Gives the progress of a stage, by what it counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +45,13 @@ class MineOptions(OutputOptions, LabelOptions, PairingOptions, ScoreOptions, Sam
     """How preference data are mined."""
 
     def __post_init__(self) -> None:
-        for kind in (ScoreOptions, PairingOptions, LabelOptions):
+        for kind in (ScoreOptions, PairingOptions, LabelOptions, OutputOptions):
             kind.__post_init__(self)
-        if not 0 <= self.held_out < 1:
-            raise OptionError(f"--held-out {self.held_out}; from 0 to below 1 was expected")
-        by_threshold = self.format in UNPAIRED and self.label_quantile is None
-        if by_threshold and self.label_threshold is None and self.reward != "pmi":
-            raise OptionError(
-                f"--format {self.format}: a label is absolute, and so must the reward be; give "
-                "--reward pmi, or --label-quantile 0.3, or a --label-threshold of your own"
-            )
+        for field in fields(LabelOptions if self.is_paired else PairingOptions):
+            if field.name != "keep_unfinished" and getattr(self, field.name) != field.default:
+                name = field.name.replace("_", "-")
+                what = "single responses" if self.is_paired else "pairs"
+                raise OptionError(f"--{name} is for {what}, and --format {self.format} has none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,150 +68,126 @@ class MineReport:
 
 
 def beside(output: Path, what: str, suffix: str = ".jsonl") -> Path:
-    """The file of a stage: `pairs.jsonl` has `pairs.responses.jsonl` beside it."""
+    """Another file of the run: `pairs.jsonl` has `pairs.responses.jsonl` beside it."""
     return output.with_name(f"{output.stem}.{what}{suffix}")
 
 
-def _has(columns: Mapping[str, Any], name: str) -> bool:
-    return columns.get(name) is not None
+def _tried(row: Row, options: MineOptions) -> list[dict[str, Any]]:
+    """The rows that would be written if every response were good."""
+    extra = others(row)
+    if options.is_paired:
+        return [PAIRED[options.format](one, one, extra) for one in row.conversations]
+    return [UNPAIRED[options.format](one, True, extra) for one in row.conversations]
 
 
-def _stage(columns: Mapping[str, Any]) -> Stage | None:
-    """What has to be done first with a row; None where rewards are there."""
-    if not _has(columns, "responses"):
-        return "sample"
-    return None if _has(columns, "rewards") else "score"
-
-
-def _first_stage(source: str, rows: Sequence[Mapping[str, Any]]) -> Stage | None:
-    """The same of all rows.
-
-    Raises:
-        InputError: some rows are further than others.
-    """
-    stages: list[Stage | None] = [_stage(row) for row in rows]
-    other = next((at for at, stage in enumerate(stages) if stage != stages[0]), None)
-    if other is not None:
-        has = {None: "rewards", "score": "responses", "sample": "prompts alone"}
-        raise InputError(
-            source,
-            [Problem(other + 1, "", f"has {has[stages[other]]}, row 1 {has[stages[0]]}")],
-            "Give a file of which all rows are equally far.",
-        )
-    return stages[0]
-
-
-def _check_prompts(source: str, stage: Stage | None, options: MineOptions) -> None:
-    """Raises, before any work, where the format cannot hold a prompt; all such rows are named."""
-    given = {"split": options.split, "limit": options.limit}
-    if stage == "sample":
-        prompts = [(row.number, row.messages) for row in io.load_prompts(source, **given)]
-    else:
-        rows = io.load(source, **given)
-        prompts = [(row.number, row.conversations[0].prompt) for row in rows]
+def _check_output(source: str, rows: Sequence[Row], output: Path, options: MineOptions) -> None:
+    """Raises where the format, or the file, cannot hold a row; all such rows are named."""
+    tried: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for number, prompt in prompts:
-        answered = Conversation((*prompt, Message("assistant", "")))
+    for row in rows:
         try:
-            if options.format in PAIRED:
-                PAIRED[options.format](answered, answered, {})
-            else:
-                UNPAIRED[options.format](answered, True, {})
+            tried += _tried(row, options)[:1]
         except UserError as error:
-            problems.append(Problem(number, "prompt", str(error)))
+            problems.append(Problem(row.number, "", str(error)))
     if problems:
         raise InputError(source, problems)
+    io.check_output(output, tried)
+    for path in (output, _held_out(output)):
+        io.check_place(source, path)
+    if options.format.startswith("llama-factory"):
+        dataset_info.check(output)
 
 
-def _noise_floor(store: Store, rows: Sequence[Row], options: ScoreOptions) -> tuple[float, int]:
-    """How far a reward is off where its response is measured alone, and the blocks computed.
-
-    Returns:
-        The largest change, unit of the reward.
-    """
-    options = divided(options, 1)  # as many threads as the scoring had, where it had one worker
-    parts = prepare(options)
-    known = [row for row in rows if any(reward is not None for reward in row.columns["rewards"])]
-    drawn = np.random.default_rng(0).permutation(len(known))[:FLOOR_ROWS]
-    asked: list[tuple[Conversation, float]] = []
-    for row in (known[at] for at in sorted(drawn.tolist())):
-        pairs = zip(row.columns["rewards"], row.conversations, strict=True)
-        ranked = sorted((p for p in pairs if p[0] is not None), key=lambda p: p[0])
-        asked += [(conversation, reward) for reward, conversation in (ranked[0], ranked[-1])]
-    blocks = [[conversation] for conversation, _ in asked]
-    work = partial(measure_blocks, options=options, parts=parts, workers=1)
-    computed = fill(store, blocks, parts.fingerprint, work, lambda *_: None)
-    weights = merged_weights(parts.followup_set, options.weights)
-    changes = [0.0]
-    for block, (_, reward) in zip(blocks, asked, strict=True):
-        (alone,) = finished(store, block, parts.fingerprint).responses
-        if isinstance(alone, Measured):
-            score = value(alone, parts.followup_set, options.reward, weights)
-            changes.append(abs(score.reward - reward))
-    return max(changes), computed
+def _check_choice(stage: Stage, options: MineOptions) -> None:
+    """Raises where the options leave nothing to choose from, or no sense of what is good."""
+    if stage == "sample" and options.is_paired and options.n < 2:
+        raise OptionError(f"--n {options.n}: a pair needs two responses to a prompt; 2 or more")
+    by_zero = options.label_threshold is None and options.label_quantile is None
+    if by_zero and not options.is_paired and (stage == "pair" or options.reward != "pmi"):
+        raise OptionError(
+            f"--format {options.format}: a label is absolute, and so must the reward be; give "
+            "--label-quantile 0.3, or a --label-threshold of your own"
+            + ("" if stage == "pair" else ", or --reward pmi, whose 0 means no better than nothing")
+        )
 
 
-def _rewarded(
-    source: str, output: Path, options: MineOptions, progress_of: Callable[[str], Progress]
-) -> tuple[Path | str, int]:
-    """The file with rewards, made as far as it is not there, and how many blocks that took."""
-    stage = _first_stage(source, io.read(source, split=options.split, limit=options.limit))
-    _check_prompts(source, stage, options)
-    if stage is None:
-        return source, 0
-    computed, scored = 0, beside(output, "rewards")
-    if stage == "sample":
-        written = beside(output, "responses")
-        computed += sample_file(source, written, options, progress_of("prompts")).computed
-        source, options = str(written), replace(options, split=None, limit=None)
-    # A policy may write anything; what the follow-up model cannot take has no reward, and is
-    # counted: a night's work is not stopped for it.
-    bearing = replace(options, on_overflow="skip", on_special="skip")
-    computed += score_file(source, scored, bearing, progress_of("responses")).computed
-    return scored, computed
+def _held_out(output: Path) -> Path:
+    return beside(output, "held-out", output.suffix)
 
 
-def _info_entry(output: Path, held_out: Path | None, form: str) -> dict[str, Any]:
-    files = {output.stem: output, **({held_out.stem: held_out} if held_out else {})}
-    found: dict[str, Any] = {}
-    for name, path in files.items():
-        found |= dataset_info(name, path.name, paired=form in PAIRED)
-    return found
+def _outputs(output: Path, options: MineOptions) -> list[Path]:
+    """The files that this run writes or, being of an earlier one of the same name, removes."""
+    held_out = _held_out(output)
+    return [output, held_out] if options.held_out or runs.read_record(held_out) else [output]
 
 
-def _write_info(output: Path, held_out: Path | None, form: str) -> None:
-    """Adds the files to the dataset_info.json beside them, and keeps what else is in it."""
-    path = output.with_name(DATASET_INFO)
-    try:
-        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    except (OSError, ValueError):
-        known = None
-    if not isinstance(known, dict):
-        raise OutputError(f"{path} is no JSON object; mend or remove it")
-    entries = {**known, **_info_entry(output, held_out, form)}
-    write_text(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
-
-
-def _key(rows: Sequence[Row], output: Path, floor: float, options: MineOptions) -> str:
+def _run_key(
+    items: Sequence[Numbered], output: Path, stage: Stage, options: MineOptions, parts: Parts | None
+) -> str:
     kinds = (OutputOptions, LabelOptions, PairingOptions)
-    named = [field.name for kind in kinds for field in fields(kind)]
+    sampled = prepare_policy(options).fingerprint if stage == "sample" else None
     return runs.key_of(
         {
-            "rows": [[row.number, row.columns] for row in rows],
-            "noise_floor": floor,
-            "format": output.suffix,
+            "rows": items,
+            "sampled": sampled,
+            "scored": parts and [parts.fingerprint, options.reward],
+            "followup_set": followups.digest(followups.load(options.set)),
+            "weights": options.weights,
             "seed": options.seed,
-            **{name: getattr(options, name) for name in named},
+            "suffix": output.suffix,
+            **{field.name: getattr(options, field.name) for one in kinds for field in fields(one)},
             "versions": runs.versions(),
         }
     )
+
+
+def _is_done(output: Path, run_key: str, options: MineOptions) -> bool:
+    """Whether every file of the run is there, whole, and no other of an earlier run."""
+    done = all(runs.is_done(path, run_key) for path in _outputs(output, options))
+    has_info = not options.format.startswith("llama-factory")
+    return done and (has_info or dataset_info.beside(output).is_file())
+
+
+def _bearing(options: MineOptions) -> MineOptions:
+    """How responses are scored.
+
+    A policy may write anything; what the follow-up model cannot take has no reward, and is counted:
+    a night's work is not stopped for it.
+    """
+    return replace(options, on_overflow="skip", on_special="skip")
+
+
+def _rewarded(
+    source: str,
+    output: Path,
+    stage: Stage,
+    options: MineOptions,
+    progress_of: ProgressOf,
+    warn: Callable[[str], None],
+) -> tuple[Path, int, dict[str, Any]]:
+    """The file with rewards, how many blocks it took, and what the stages say of themselves."""
+    computed, scored, told = 0, beside(output, "rewards"), {}
+    if stage == "sample":
+        written = beside(output, "responses")
+        sampled = sample_file(source, written, options, progress_of("prompts"))
+        computed, told["sample"] = sampled.computed, sampled.record
+        source, options = str(written), replace(options, split=None, limit=None)
+    done = score_file(source, scored, _bearing(options), progress_of("responses"), warn)
+    told["score"] = done.record
+    names = ("seconds", "seconds_measuring", "responses", "response_tokens", "tokens_per_second")
+    names += ("finish_reasons", "skipped", "cut")
+    stages = {
+        stage: {name: record[name] for name in names if name in record}
+        for stage, record in told.items()
+    }
+    return scored, computed + done.computed, stages
 
 
 def mine_file(
     source: str,
     output: Path,
     options: MineOptions,
-    progress_of: Callable[[str], Progress] = lambda _: lambda *_: None,
+    progress_of: ProgressOf = lambda _: lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> MineReport:
     """Mines preference data from a file.
@@ -240,7 +197,7 @@ def mine_file(
             hub id.
         output: `.jsonl` or `.parquet`; other files of the run lie beside it.
         options: see `MineOptions`.
-        progress_of: gives the progress of a stage, by what it counts.
+        progress_of: see `ProgressOf`.
         warn: told what the user should know.
 
     Raises:
@@ -250,47 +207,79 @@ def mine_file(
     """
     if source == "-":
         raise OptionError("flr mine reads its input more than once; give a file in place of -")
-    io.check_output(output, [])
-    io.check_place(source, output)
-    scored, computed = _rewarded(source, output, options, progress_of)
-    given = {"split": options.split, "limit": options.limit} if scored == source else {}
-    rows = io.load(str(scored), **given)
-    groups = groups_of(rows, str(scored))
-    floor = 0.0
-    if scored != source:
-        with Store(runs.store_path(output)) as store:
-            floor, more = _noise_floor(store, rows, options)
-            computed += more
-    elif options.min_margin is None and options.format in PAIRED:
+    items = io.items(source, split=options.split, limit=options.limit)
+    stage = first_stage(source, items)
+    _check_choice(stage, options)
+    rows = rows_of(source, items, stage)
+    _check_output(source, rows, output, options)
+    options = divided(options, options.workers)
+    parts = None if stage == "pair" else prepare(_bearing(options))
+    if parts:
+        check_scorable(source, rows, _bearing(options), parts)
+    run_key = _run_key(items, output, stage, options, parts)
+    if _is_done(output, run_key, options):
+        return MineReport(runs.read_record(output), computed=0)
+    for path in _outputs(output, options):
+        runs.check_free(path, run_key, force=options.force)
+    for path in (beside(output, "responses"), beside(output, "rewards")):
+        if parts and not runs.read_record(path):  # nobody else's file lies there
+            runs.check_free(path, run_key, force=options.force)
+    computed, floor, rewarded, stages = 0, None, Path(source), {}
+    if parts:
+        rewarded, computed, stages = _rewarded(source, output, stage, options, progress_of, warn)
+        rows = io.load(str(rewarded))
+        if options.is_paired:
+            with Store(runs.store_path(output)) as store:
+                progress = progress_of("responses for the noise floor")
+                floor, more = noise_floor(store, rows, options, parts, progress)
+                computed += more
+    elif options.is_paired and options.min_margin is None:
         warn("rewards came with the file, so their noise floor is not known: every margin counts")
-    run_key = _key(rows, output, floor, options)
-    held_out = beside(output, "held-out", output.suffix) if options.held_out else None
-    if runs.is_done(output, run_key) and (held_out is None or held_out.is_file()):
-        return MineReport(runs.read_record(output), computed)
-    runs.check_free(output, run_key, force=options.force)
-    mined = _mined(rows, groups, options, floor)
-    if not mined.rows:
-        raise UserError(f"nothing is left to write: {json.dumps(mined.report['yield'])}")
-    runs.begin_output(output, run_key, force=options.force)
-    if held_out:
-        io.write(held_out, mined.held_out)
-    if options.format.startswith("llama-factory"):
-        _write_info(output, held_out, options.format)
-    io.write(output, mined.rows)
+    mined = _mined(rows, str(rewarded), options, floor)
+    _write(mined, output, run_key, options)
     record = {
         "input": source,
         "options": asdict(options),
-        "rewards": str(scored),
+        "rewards": str(rewarded),
+        "stages": stages,
         **mined.report,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return MineReport(runs.write_record(output, run_key, record), computed)
 
 
-def _mined(
-    rows: Sequence[Row], groups: Sequence[Group], options: MineOptions, floor: float
-) -> Mined:
-    if options.format in UNPAIRED:
-        return mined_labels(rows, groups, options, options, keep_unfinished=options.keep_unfinished)
+def _mined(rows: Sequence[Row], source: str, options: MineOptions, floor: float | None) -> Mined:
+    """What is written.
+
+    Raises:
+        InputError: rewards that do not fit the responses.
+        UserError: nothing is left, or one label only.
+    """
+    groups, seed = groups_of(rows, source), options.seed
+    if not options.is_paired:
+        keep = options.keep_unfinished
+        return mined_labels(rows, groups, options, options, keep_unfinished=keep, seed=seed)
     weights = merged_weights(followups.load(options.set), options.weights)
-    return mined_pairs(rows, groups, options, options, weights, floor)
+    mined = mined_pairs(
+        rows, groups, options, options, weights=weights, noise_floor=floor, seed=seed
+    )
+    if not mined.rows:
+        raise UserError(f"nothing is left to write: {json.dumps(mined.report['yield'])}")
+    return mined
+
+
+def _write(mined: Mined, output: Path, run_key: str, options: MineOptions) -> None:
+    """Writes the files; OUTPUT comes last, its record is still to be written."""
+    held_out, outputs = _held_out(output), _outputs(output, options)
+    for path in outputs:
+        runs.begin_output(path, run_key, force=options.force)
+    if mined.held_out:
+        io.write(held_out, mined.held_out)
+        runs.write_record(held_out, run_key, {"held_out_of": output.name})
+    elif held_out in outputs:
+        runs.discard(held_out)
+    if options.format.startswith("llama-factory"):
+        written = [output, held_out] if mined.held_out else [output]
+        gone = set(outputs) - set(written)
+        dataset_info.update(written, gone, paired=options.is_paired)
+    io.write(output, mined.rows)

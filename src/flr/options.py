@@ -4,10 +4,12 @@ Command line, Python interface, run record and block keys all come from these; w
 is `loading`'s.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from flr.chat import Form
 from flr.devices import Dtype
@@ -122,6 +124,23 @@ def _check_choices(options: MachineOptions) -> None:
                 f"--{name.replace('_', '-')} {given}: one of {', '.join(choices)} was expected."
                 f"{did_you_mean(str(given), choices)}"
             )
+
+
+def typed(given: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments for a library, given as texts; what reads as JSON is taken so.
+
+    Example:
+        >>> typed({"share": "0.5", "eager": "true", "kind": "fp8"})
+        {'share': 0.5, 'eager': True, 'kind': 'fp8'}
+    """
+    return {name: _typed(text) for name, text in given.items()}
+
+
+def _typed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def check_workers(workers: int | None, device_map: str | None) -> None:

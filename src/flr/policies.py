@@ -1,7 +1,7 @@
 """From options to a policy that writes responses: weights, tokenizer, settings, put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -12,10 +12,10 @@ from flr.engines.sharing import longest_row
 from flr.errors import OptionError
 from flr.generators.base import Generator, Sampling
 from flr.generators.hf import HFGenerator
-from flr.generators.vllm import VLLMGenerator
+from flr.generators.vllm import VLLMGenerator, build
 from flr.loading import load_weights, of_machine, read_template
-from flr.options import MachineOptions, check_positive
-from flr.prompting import Prompter
+from flr.options import MachineOptions, check_positive, typed
+from flr.prompting import TEMPLATE_OPTION, Prompter
 from flr.runs import key_of
 from flr.sources import SMOLLM2, Source
 from flr.types import Message
@@ -47,7 +47,9 @@ class PolicyOptions:
     """Most tokens of a batch, prompts and longest responses [default: 65536 on CPU, 131072 on
     GPU]; bounds the memory, and changes what is drawn."""
     engine: Literal["hf", "vllm"] = "hf"
-    """What generates: transformers, or vLLM where it is installed."""
+    """What generates: transformers, or vLLM, which takes --dtype alone of how a model runs."""
+    vllm: dict[str, str] = field(default_factory=dict[str, str])
+    """Argument of vLLM's engine (--vllm.gpu_memory_utilization 0.5)."""
 
     @property
     def sampling(self) -> Sampling:
@@ -69,6 +71,10 @@ class SamplerOptions(MachineOptions, PolicyOptions):
         check_positive("sample_batch_tokens", self.sample_batch_tokens)
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"--seed {self.seed}; a number from 0 to 2^63 - 1 was expected")
+        if self.sample_batch_tokens and self.engine == "vllm":
+            raise OptionError("--sample-batch-tokens is for --engine hf; vLLM batches by itself")
+        if self.vllm and self.engine != "vllm":
+            raise OptionError(f"--vllm.{next(iter(self.vllm))} is for --engine vllm")
         assert self.sampling  # which checks the rest
 
 
@@ -101,7 +107,7 @@ def prepare_policy(options: SamplerOptions) -> PolicyParts:
         ModelError: no such model, or no chat template.
         OptionError: no room for a prompt, a template file that cannot be read.
     """
-    template = read_template(options.policy_chat_template, "--policy-chat-template")
+    template = read_template(options.policy_chat_template, TEMPLATE_OPTION)
     source = sources.locate(options.policy, revision=options.policy_revision)
     config = models.load_config(source, trust_remote_code=options.trust_remote_code)
     tokenizer = models.load_tokenizer(source, trust_remote_code=options.trust_remote_code)
@@ -145,7 +151,7 @@ def _fingerprint(
         "stops": list(stops),
         "sampling": asdict(options.sampling),
         "seed": options.seed,
-        "engine": options.engine,
+        "engine": [build(), options.vllm] if options.engine == "vllm" else options.engine,
         "batch_tokens": options.sample_batch_tokens,
         **of_machine(options),
     }
@@ -165,6 +171,7 @@ def make_generator(options: SamplerOptions, parts: PolicyParts) -> Generator:
             parts.stops,
             dtype=devices.pick_dtype(options.dtype, options.device or devices.pick_device()),
             trust_remote_code=options.trust_remote_code,
+            arguments=typed(options.vllm),
         )
     model = load_weights(options, parts.source)
     return HFGenerator(model, options.sampling, parts.stops, options.sample_batch_tokens)

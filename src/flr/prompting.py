@@ -14,19 +14,7 @@ from flr.template import Chat, ChatTokenizer, Template
 from flr.turns import check_messages, shortened
 from flr.types import Message
 
-
-@final
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One prompt of a file.
-
-    Args:
-        number: of its row, from 1; two equal prompts in two rows are two prompts.
-        messages: at least one, of which the last is not the assistant's.
-    """
-
-    number: int
-    messages: tuple[Message, ...]
+TEMPLATE_OPTION = "--policy-chat-template"
 
 
 @final
@@ -63,7 +51,7 @@ class Prompter:
         max_tokens: int | None = None,
         chat_template: str | None = None,
     ) -> None:
-        self.template = Template(tokenizer, chat_template)
+        self.template = Template(tokenizer, chat_template, option=TEMPLATE_OPTION)
         self.max_tokens = max_tokens
         probe = [{"role": "user", "content": "Hello"}]
         self._opens = self.template.render([probe], opened=True) != self.template.render([probe])

@@ -22,7 +22,12 @@ OF_RESPONSES = (
 )
 """Columns that speak of responses, and go where new ones are written."""
 
-REWARDED = ("reward", "rewards", "reward_chosen", "reward_rejected")
+REWARDED = (
+    *("reward", "rewards", "reward_chosen", "reward_rejected"),
+    *("reward_by_category", "rewards_by_category"),
+    *("reward_chosen_by_category", "reward_rejected_by_category"),
+    *("followups", "followups_chosen", "followups_rejected"),
+)
 """Columns that say what responses are worth; new responses must not stand beside them."""
 
 

@@ -250,6 +250,12 @@ def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> dict[s
     return record
 
 
+def discard(output: Path) -> None:
+    """Removes an output that a run has made, its record last."""
+    for path in (output, record_path(output)):
+        path.unlink(missing_ok=True)
+
+
 def plain(value: Any) -> Any:
     """Plain data that every JSON reader takes: no NaN, which becomes null."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -21,10 +21,9 @@ from flr.filling import Progress, fill
 from flr.measuring import skippable
 from flr.options import FileOptions, SkipOptions, check_workers
 from flr.policies import PolicyParts, SamplerOptions, prepare_policy
-from flr.prompting import Prompt
 from flr.prompts import PromptOfRow
 from flr.runs import BLOCK_RESPONSES, Store
-from flr.sampling import Sampled, sample_blocks, sampled
+from flr.sampling import Prompt, Sampled, sample_blocks, sampled
 from flr.types import Message
 from flr.workers import divided
 
@@ -114,6 +113,10 @@ def _written(row: PromptOfRow, drawn: Sampled) -> dict[str, Any]:
     }
 
 
+_NOTHING = Sampled(("",), ("stop",), (0,), dropped=0)
+"""Of the form of what is sampled, to try whether OUTPUT can hold it."""
+
+
 @dataclass(slots=True)
 class _Totals:
     """What is counted while OUTPUT is written."""
@@ -169,13 +172,14 @@ def sample_file(
         UserError: what the options name cannot be found or used.
     """
     rows = io.load_prompts(source, split=options.split, limit=options.limit)
-    io.check_output(output, [row.columns for row in rows])
+    io.check_output(output, [_written(row, _NOTHING) for row in rows])
     io.check_place(source, output)
     options = divided(options, options.workers)
     parts = prepare_policy(options)
     prompts, skipped = _prompts(source, rows, parts, options)
     run_key = _run_key(rows, skipped, output, parts)
     if runs.is_done(output, run_key):
+        progress(len(prompts), len(prompts), 0)
         return SampleReport(runs.read_record(output), computed=0)
     runs.check_free(output, run_key, force=options.force)
     blocks, totals = _blocks(prompts, options.n), _Totals()

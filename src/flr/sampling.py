@@ -15,11 +15,25 @@ from typing import Any, Literal, final
 from flr.filling import block_key
 from flr.generators.base import Generated, Generator
 from flr.policies import PolicyParts, SamplerOptions, make_generator
-from flr.prompting import Prompt
 from flr.runs import Store
+from flr.types import Message
 from flr.workers import work_through
 
 FinishReason = Literal["stop", "length"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of a file.
+
+    Args:
+        number: of its row, from 1; two equal prompts in two rows are two prompts.
+        messages: at least one, of which the last is not the assistant's.
+    """
+
+    number: int
+    messages: tuple[Message, ...]
 
 
 @final

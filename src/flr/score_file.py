@@ -78,14 +78,15 @@ def score_file(
     rows = io.load(source, split=options.split, limit=options.limit)
     io.check_output(output, [row.columns for row in rows])
     io.check_place(source, output)
-    _check_columns(source, rows, options)
     options = divided(options, options.workers)
     parts = prepare(options)
     run_key = _run_key(rows, output, options, parts)
     if runs.is_done(output, run_key):
+        count = sum(len(row.conversations) for row in rows)
+        progress(count, count, 0)
         return Report(runs.read_record(output), computed=0)
     runs.check_free(output, run_key, force=options.force)
-    _check_rows(source, rows, options, parts)
+    check_scorable(source, rows, options, parts)
     warnings = _warnings(rows, parts)
     for warning in warnings:
         warn(warning)
@@ -130,20 +131,39 @@ def _added(row: Row, scores: Sequence[Score | None], options: ScoreOptions) -> d
     return added
 
 
-def _check_columns(source: str, rows: Sequence[Row], options: ScoreOptions) -> None:
-    """Raises where rows have a column already that scoring would write."""
-    problems = [
+def check_scorable(source: str, rows: Sequence[Row], options: ScoreOptions, parts: Parts) -> None:
+    """Raises where rows cannot be scored, with all of them named; loads no weights.
+
+    Args:
+        source: the file, for errors.
+        rows: of it.
+        options: how they are to be scored.
+        parts: of the same options.
+
+    Raises:
+        InputError: a column is there already that scoring would write, or the model's template
+            cannot take a conversation.
+    """
+    problems = _written_already(rows, options)
+    if problems:
+        raise InputError(source, problems, "Rename or drop the column in the input.")
+    problems = _not_taken(rows, options, parts)
+    if problems:
+        raise InputError(source, problems)
+
+
+def _written_already(rows: Sequence[Row], options: ScoreOptions) -> list[Problem]:
+    """Columns of the rows that scoring would write."""
+    return [
         Problem(row.number, name, "this column is there already, and scoring would write it")
         for row in rows
         for name in _added(row, [None] * len(row.conversations), options)
         if name in row.columns
     ]
-    if problems:
-        raise InputError(source, problems, "Rename or drop the column in the input.")
 
 
-def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: Parts) -> None:
-    """Raises one error for all conversations that the model's template cannot take."""
+def _not_taken(rows: Sequence[Row], options: ScoreOptions, parts: Parts) -> list[Problem]:
+    """Conversations that the model's template cannot take."""
     problems: list[Problem] = []
     for row in rows:
         for number, conversation in enumerate(row.conversations):
@@ -155,8 +175,7 @@ def _check_rows(source: str, rows: Sequence[Row], options: ScoreOptions, parts: 
                 continue
             except RenderError as error:
                 problems.append(Problem(row.number, place(row, number), str(error)))
-    if problems:
-        raise InputError(source, problems)
+    return problems
 
 
 def _run_key(rows: Sequence[Row], output: Path, options: ScoreOptions, parts: Parts) -> str:

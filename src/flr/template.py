@@ -51,15 +51,16 @@ class ChatTokenizer(Protocol):
         ...
 
 
-def _template_source(tokenizer: ChatTokenizer, override: str | None) -> str:
+def _template_source(tokenizer: ChatTokenizer, override: str | None, option: str | None) -> str:
     """The Jinja source: the override, or the tokenizer's own."""
     template = override if override is not None else tokenizer.chat_template
     if isinstance(template, Mapping):
         template = template.get("default")
     if not template:
+        given = f"give its Jinja template with {option} FILE, or " if option else ""
         raise ModelError(
-            "the model has no chat template, so how it marks a user's turn is not known; give its "
-            "Jinja template with --chat-template FILE, or name a chat (instruct) model"
+            "the model has no chat template, so how it marks a user's turn is not known; "
+            f"{given}name a chat (instruct) model"
         )
     return template
 
@@ -108,19 +109,26 @@ class Template:
     Args:
         tokenizer: a Hugging Face fast tokenizer.
         override: Jinja source to use in place of the tokenizer's own.
+        option: by which the user gives one; None where he cannot.
 
     Raises:
         ModelError: there is no template, or the tokenizer does not give character offsets.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, override: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: ChatTokenizer,
+        override: str | None = None,
+        *,
+        option: str | None = "--chat-template",
+    ) -> None:
         if not tokenizer.is_fast:
             raise ModelError(
                 "the model's tokenizer does not say which characters a token covers; "
                 "a fast tokenizer (a model with a tokenizer.json) is expected"
             )
         self.tokenizer = tokenizer
-        self.source = _template_source(tokenizer, override)
+        self.source = _template_source(tokenizer, override, option)
         self.special = _special_pattern(tokenizer, self.source)
         self.splitting = _splitting_ids(tokenizer)
 

@@ -101,13 +101,11 @@ class Trainer:
         read: its way of reading.
         lost: what is lost of a row, from the tokens of its prompt, of each response, and the limit.
         out_of_turn: what becomes of messages that are not user and assistant in turn.
-        turns: whether that is an error.
     """
 
     read: Reader
     lost: Callable[[int, Mapping[str, int], int], Iterator[Lost]]
     out_of_turn: str = "some chat templates refuse such a conversation"
-    turns: Level = "warning"
 
 
 _SKIPPED = "LLaMA-Factory skips such a row"
@@ -116,11 +114,9 @@ _trl_cut = partial(_keep_start, trainer="TRL", reserved=0)
 TRAINERS: Mapping[str, Trainer] = {
     "trl-dpo": Trainer(trl_dpo, _trl_cut),
     "trl-kto": Trainer(trl_kto, _trl_cut),
-    "llama-factory": Trainer(llama_factory, _both_cut, _SKIPPED, "error"),
-    "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED, "error"),
+    "llama-factory": Trainer(llama_factory, _both_cut, _SKIPPED),
+    "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED),
     "openrlhf": Trainer(openrlhf, partial(_keep_start, trainer="OpenRLHF", reserved=2)),
-    "rewardbench": Trainer(
-        rewardbench, _not_cut, "RewardBench names them so by their position", "error"
-    ),
+    "rewardbench": Trainer(rewardbench, _not_cut, "RewardBench names them so by their position"),
 }
 """The trainers that a file can be checked for, by the name that the command line gives them."""

@@ -22,6 +22,8 @@ def check(
     against: str | None = None,
     tokenizer: str | None = None,
     max_length: int | None = None,
+    split: str | None = None,
+    limit: int | None = None,
 ) -> None:
     """Check that a trainer will understand a file of preference data, and lose nothing of it.
 
@@ -33,10 +35,18 @@ def check(
         against: held-out file; its prompts must not be in FILE.
         tokenizer: model whose tokenizer and chat template count tokens; with --max-length.
         max_length: the trainer's limit, tokens of prompt and response.
+        split: split of a dataset that has several.
+        limit: check only the first rows.
     """
     console = Console(stderr=True)
     report = check_file(
-        source, trainer, against=against, tokenizer=tokenizer, max_length=max_length
+        source,
+        trainer,
+        against=against,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        split=split,
+        limit=limit,
     )
     for finding in report.findings:
         console.print(Text(str(finding), style="red" if finding.level == "error" else "yellow"))

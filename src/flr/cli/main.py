@@ -103,6 +103,10 @@ def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
     return (found,), rest[:at] + rest[at + 2 :]
 
 
+KEYED = ("weights", "vllm")
+"""Options that have names below them."""
+
+
 def _check_config(path: str) -> None:
     """Raises where a file is no flat mapping of options to their values."""
     try:
@@ -112,7 +116,7 @@ def _check_config(path: str) -> None:
     if not isinstance(options, dict):
         raise OptionError(f"--config {path}: options such as `set: short` were expected")
     for name, value in options.items():
-        if not isinstance(name, str) or (isinstance(value, dict) and name != "weights"):
+        if not isinstance(name, str) or (isinstance(value, dict) and name not in KEYED):
             raise OptionError(
                 f"--config {path}: {name!r} is no option; options stand at the top, as `set: short`"
             )

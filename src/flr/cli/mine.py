@@ -27,8 +27,9 @@ def mine(
     the user would say next. Rows of FILE hold prompts (then responses are sampled first), prompt
     and responses (then they are scored first), or rewards too (then they are only paired). What is
     sampled and scored lies beside OUTPUT, as OUTPUT.responses.jsonl and OUTPUT.rewards.jsonl (for
-    pairs.jsonl: pairs.responses.jsonl); with other ways of pairing or another format nothing is
-    computed anew. A killed run goes on where it was when the same command is given again.
+    pairs.jsonl: pairs.responses.jsonl); the same command with --force and other ways of pairing, or
+    flr mine OUTPUT.rewards.jsonl -o OTHER, computes nothing anew. A killed run goes on where it was
+    when the same command is given again.
 
     Args:
         source: JSONL, JSON, Parquet or CSV file, or a dataset id.

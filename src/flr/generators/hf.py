@@ -60,6 +60,15 @@ def _config(sampling: Sampling, stops: Sequence[int], pad: int) -> GenerationCon
     )
 
 
+def _check_finite(_: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """A logits processor that raises where no token could be drawn, and changes nothing."""
+    if not scores.amax().isfinite():  # NaN wins in amax; -inf alone may be a masked token
+        raise ModelError(
+            "the policy's logits are not finite numbers; try another --dtype (bf16 or fp32)"
+        )
+    return scores
+
+
 @final
 class HFGenerator(Generator):
     """Draws from a Hugging Face causal language model.
@@ -108,21 +117,23 @@ class HFGenerator(Generator):
         generate: Any = self.model.generate
         try:
             whole = generate(
-                input_ids=tokens, attention_mask=torch.tensor(mask, device=self.model.device)
+                input_ids=tokens,
+                attention_mask=torch.tensor(mask, device=self.model.device),
+                logits_processor=[_check_finite],
             )
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise ModelError(
-                f"not enough memory for {len(rows)} responses at once: give a smaller "
-                "--sample-batch-tokens, or --dtype bf16"
-            ) from error
+            raise self._too_large(rows) from error
         except RuntimeError as error:
-            if "probability tensor" not in str(error):
+            if "can't allocate memory" not in str(error):  # how torch says it of a CPU
                 raise
-            raise ModelError(
-                f"the policy's logits are not finite numbers in {self.model.dtype}; "
-                "try another --dtype (bf16 or fp32)"
-            ) from error
+            raise self._too_large(rows) from error
         return [self._cut(row) for row in whole[:, longest:].tolist()]
+
+    def _too_large(self, rows: Sequence[tuple[int, ...]]) -> ModelError:
+        return ModelError(
+            f"not enough memory for {len(rows)} responses at once: give a smaller "
+            "--sample-batch-tokens, or --dtype bf16"
+        )
 
     def _cut(self, row: list[int]) -> Generated:
         """What stands before the first token that ends a response."""

