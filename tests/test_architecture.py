@@ -23,7 +23,7 @@ LAYERS = {
     "dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
-    4: "mined mined_pairs mined_labels mined_figures mining",
+    4: "mined mined_files mined_pairs mined_labels mined_figures mining",
     5: "explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }

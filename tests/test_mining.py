@@ -17,7 +17,8 @@ from flr.checking import check_file
 from flr.cli.check import Trainer
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.mined import Format
-from flr.mining import MineOptions, MineReport, beside, mine_file
+from flr.mined_files import beside
+from flr.mining import MineOptions, MineReport, mine_file
 from flr.preference_formats import PAIRED, UNPAIRED
 from flr.report.mined import text
 from flr.trainers import TRAINERS

@@ -15,19 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flr import dataset_info, followups, io, runs
-from flr.errors import InputError, OptionError, Problem, UserError
+from flr import followups, io, mined_files, runs
+from flr.errors import OptionError, UserError
 from flr.filling import Progress
 from flr.labelling import LabelOptions
 from flr.loading import Parts, prepare
 from flr.mine_input import Stage, first_stage, rows_of
-from flr.mined import Mined, OutputOptions, groups_of, others
+from flr.mined import Mined, OutputOptions, groups_of
+from flr.mined_files import beside
 from flr.mined_labels import mined_labels
 from flr.mined_pairs import mined_pairs
 from flr.noise_floor import noise_floor
 from flr.pairing import PairingOptions
 from flr.policies import prepare_policy
-from flr.preference_formats import PAIRED, UNPAIRED
 from flr.reading import Numbered
 from flr.rows import Row
 from flr.runs import Store
@@ -67,37 +67,6 @@ class MineReport:
     computed: int
 
 
-def beside(output: Path, what: str, suffix: str = ".jsonl") -> Path:
-    """Another file of the run: `pairs.jsonl` has `pairs.responses.jsonl` beside it."""
-    return output.with_name(f"{output.stem}.{what}{suffix}")
-
-
-def _tried(row: Row, options: MineOptions) -> list[dict[str, Any]]:
-    """The rows that would be written if every response were good."""
-    extra = others(row)
-    if options.is_paired:
-        return [PAIRED[options.format](one, one, extra) for one in row.conversations]
-    return [UNPAIRED[options.format](one, True, extra) for one in row.conversations]
-
-
-def _check_output(source: str, rows: Sequence[Row], output: Path, options: MineOptions) -> None:
-    """Raises where the format, or the file, cannot hold a row; all such rows are named."""
-    tried: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-    for row in rows:
-        try:
-            tried += _tried(row, options)[:1]
-        except UserError as error:
-            problems.append(Problem(row.number, "", str(error)))
-    if problems:
-        raise InputError(source, problems)
-    io.check_output(output, tried)
-    for path in (output, _held_out(output)):
-        io.check_place(source, path)
-    if options.format.startswith("llama-factory"):
-        dataset_info.check(output)
-
-
 def _check_choice(stage: Stage, options: MineOptions) -> None:
     """Raises where the options leave nothing to choose from, or no sense of what is good."""
     if stage == "sample" and options.is_paired and options.n < 2:
@@ -109,16 +78,6 @@ def _check_choice(stage: Stage, options: MineOptions) -> None:
             "--label-quantile 0.3, or a --label-threshold of your own"
             + ("" if stage == "pair" else ", or --reward pmi, whose 0 means no better than nothing")
         )
-
-
-def _held_out(output: Path) -> Path:
-    return beside(output, "held-out", output.suffix)
-
-
-def _outputs(output: Path, options: MineOptions) -> list[Path]:
-    """The files that this run writes or, being of an earlier one of the same name, removes."""
-    held_out = _held_out(output)
-    return [output, held_out] if options.held_out or runs.read_record(held_out) else [output]
 
 
 def _run_key(
@@ -139,13 +98,6 @@ def _run_key(
             "versions": runs.versions(),
         }
     )
-
-
-def _is_done(output: Path, run_key: str, options: MineOptions) -> bool:
-    """Whether every file of the run is there, whole, and no other of an earlier run."""
-    done = all(runs.is_done(path, run_key) for path in _outputs(output, options))
-    has_info = not options.format.startswith("llama-factory")
-    return done and (has_info or dataset_info.beside(output).is_file())
 
 
 def _bearing(options: MineOptions) -> MineOptions:
@@ -211,19 +163,15 @@ def mine_file(
     stage = first_stage(source, items)
     _check_choice(stage, options)
     rows = rows_of(source, items, stage)
-    _check_output(source, rows, output, options)
+    mined_files.check(source, rows, output, options)
     options = divided(options, options.workers)
     parts = None if stage == "pair" else prepare(_bearing(options))
     if parts:
         check_scorable(source, rows, _bearing(options), parts)
     run_key = _run_key(items, output, stage, options, parts)
-    if _is_done(output, run_key, options):
+    if mined_files.is_done(output, run_key, options):
         return MineReport(runs.read_record(output), computed=0)
-    for path in _outputs(output, options):
-        runs.check_free(path, run_key, force=options.force)
-    for path in (beside(output, "responses"), beside(output, "rewards")):
-        if parts and not runs.read_record(path):  # nobody else's file lies there
-            runs.check_free(path, run_key, force=options.force)
+    mined_files.check_free(output, run_key, options, stages=parts is not None, force=options.force)
     computed, floor, rewarded, stages = 0, None, Path(source), {}
     if parts:
         rewarded, computed, stages = _rewarded(source, output, stage, options, progress_of, warn)
@@ -236,7 +184,7 @@ def mine_file(
     elif options.is_paired and options.min_margin is None:
         warn("rewards came with the file, so their noise floor is not known: every margin counts")
     mined = _mined(rows, str(rewarded), options, floor)
-    _write(mined, output, run_key, options)
+    mined_files.write(mined, output, run_key, options, force=options.force)
     record = {
         "input": source,
         "options": asdict(options),
@@ -266,20 +214,3 @@ def _mined(rows: Sequence[Row], source: str, options: MineOptions, floor: float 
     if not mined.rows:
         raise UserError(f"nothing is left to write: {json.dumps(mined.report['yield'])}")
     return mined
-
-
-def _write(mined: Mined, output: Path, run_key: str, options: MineOptions) -> None:
-    """Writes the files; OUTPUT comes last, its record is still to be written."""
-    held_out, outputs = _held_out(output), _outputs(output, options)
-    for path in outputs:
-        runs.begin_output(path, run_key, force=options.force)
-    if mined.held_out:
-        io.write(held_out, mined.held_out)
-        runs.write_record(held_out, run_key, {"held_out_of": output.name})
-    elif held_out in outputs:
-        runs.discard(held_out)
-    if options.format.startswith("llama-factory"):
-        written = [output, held_out] if mined.held_out else [output]
-        gone = set(outputs) - set(written)
-        dataset_info.update(written, gone, paired=options.is_paired)
-    io.write(output, mined.rows)
