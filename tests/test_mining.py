@@ -18,9 +18,10 @@ from flr.cli.check import Trainer
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.mined import Format
 from flr.mined_files import beside
-from flr.mining import MineOptions, MineReport, mine_file
+from flr.mining import MineOptions, mine_file
 from flr.preference_formats import PAIRED, UNPAIRED
 from flr.report.mined import text
+from flr.runs import Report
 from flr.trainers import TRAINERS
 
 PROMPTS = [f"Tea {at} \U0001f375?" for at in range(12)]
@@ -57,7 +58,7 @@ def run(tmp: Path, model: Path, rows: list[Any], name: str = "pairs.jsonl", /, *
 
 
 def test_prompts_become_pairs_by_way_of_responses_and_rewards(tmp_path: Path, tiny_model: Path):
-    report: MineReport = run(tmp_path, tiny_model, [{"prompt": text} for text in PROMPTS])
+    report: Report = run(tmp_path, tiny_model, [{"prompt": text} for text in PROMPTS])
     found = io.read(str(tmp_path / "pairs.jsonl"))
     rewarded = {
         row["prompt"]: dict(zip(row["responses"], row["rewards"], strict=True))

@@ -11,7 +11,8 @@ import pytest
 
 from flr import io, runs
 from flr.errors import InputError, OptionError, OutputError
-from flr.sample_file import SampleOptions, SampleReport, sample_file
+from flr.runs import Report
+from flr.sample_file import SampleOptions, sample_file
 
 PROMPTS = ["Tea?", "Why \U0001f375?", "a\x00b", "", "One, two, three, four?"]
 
@@ -94,7 +95,7 @@ def test_prompts_that_cannot_be_taken_are_named_or_left_out(tmp_path: Path, tiny
     with pytest.raises(InputError) as caught:
         run(tmp_path, tiny_model, rows)
     assert [problem.row for problem in caught.value.problems] == [1, 3]
-    report: SampleReport = run(tmp_path, tiny_model, rows, on_special="skip", on_overflow="skip")
+    report: Report = run(tmp_path, tiny_model, rows, on_special="skip", on_overflow="skip")
     assert [row["prompt"] for row in io.read(str(tmp_path / "out.jsonl"))] == ["Tea?"]
     assert [number for number, _ in report.record["skipped"]] == [1, 3]
     with pytest.raises(InputError, match="every row was left out"):

@@ -13,8 +13,8 @@ import pytest
 from flr import followups, io, runs
 from flr.errors import FollowUpError, InputError, OptionError, OutputError
 from flr.loading import load
-from flr.runs import BLOCK_ROWS, Store
-from flr.score_file import Report, ScoreOptions, score_file
+from flr.runs import BLOCK_ROWS, Report, Store
+from flr.score_file import ScoreOptions, score_file
 from flr.types import Conversation
 
 PROMPT = "What is the capital of France?"

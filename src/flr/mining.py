@@ -9,7 +9,7 @@ any stage is said before the first one begins.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from flr.pairing import PairingOptions
 from flr.policies import prepare_policy
 from flr.reading import Numbered
 from flr.rows import Row
-from flr.runs import Store
+from flr.runs import Report, Store
 from flr.sample_file import SampleOptions, sample_file
 from flr.score_file import ScoreOptions, check_scorable, score_file
 from flr.scoring import merged_weights
@@ -52,19 +52,6 @@ class MineOptions(OutputOptions, LabelOptions, PairingOptions, ScoreOptions, Sam
                 name = field.name.replace("_", "-")
                 what = "single responses" if self.is_paired else "pairs"
                 raise OptionError(f"--{name} is for {what}, and --format {self.format} has none")
-
-
-@dataclass(frozen=True, slots=True)
-class MineReport:
-    """What a run did.
-
-    Args:
-        record: how OUTPUT was made, as its run record says.
-        computed: blocks that were sampled or scored now.
-    """
-
-    record: Mapping[str, Any]
-    computed: int
 
 
 def _check_choice(stage: Stage, options: MineOptions) -> None:
@@ -141,7 +128,7 @@ def mine_file(
     options: MineOptions,
     progress_of: ProgressOf = lambda _: lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
-) -> MineReport:
+) -> Report:
     """Mines preference data from a file.
 
     Args:
@@ -170,7 +157,7 @@ def mine_file(
         check_scorable(source, rows, _bearing(options), parts)
     run_key = _run_key(items, output, stage, options, parts)
     if mined_files.is_done(output, run_key, options):
-        return MineReport(runs.read_record(output), computed=0)
+        return Report(runs.read_record(output), computed=0)
     mined_files.check_free(output, run_key, options, stages=parts is not None, force=options.force)
     computed, floor, rewarded, stages = 0, None, Path(source), {}
     if parts:
@@ -193,7 +180,7 @@ def mine_file(
         **mined.report,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return MineReport(runs.write_record(output, run_key, record), computed)
+    return Report(runs.write_record(output, run_key, record), computed)
 
 
 def _mined(rows: Sequence[Row], source: str, options: MineOptions, floor: float | None) -> Mined:

@@ -16,6 +16,7 @@ import math
 import platform
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, final, runtime_checkable
@@ -181,6 +182,20 @@ class Store:
         return OutputError(
             f"{self.path}: not usable as run store ({text}); remove it to begin anew"
         )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run that writes a file did.
+
+    Args:
+        record: how OUTPUT was made, as its run record says.
+        computed: blocks that were computed now; 0 where everything was there already.
+    """
+
+    record: Mapping[str, Any]
+    computed: int
 
 
 def store_path(output: Path) -> Path:

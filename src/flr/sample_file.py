@@ -22,7 +22,7 @@ from flr.measuring import skippable
 from flr.options import FileOptions, SkipOptions, check_workers
 from flr.policies import PolicyParts, SamplerOptions, prepare_policy
 from flr.prompts import PromptOfRow
-from flr.runs import BLOCK_RESPONSES, Store
+from flr.runs import BLOCK_RESPONSES, Report, Store
 from flr.sampling import Prompt, Sampled, sample_blocks, sampled
 from flr.types import Message
 from flr.workers import divided
@@ -37,19 +37,6 @@ class SampleOptions(FileOptions, SkipOptions, SamplerOptions):
         check_workers(self.workers, self.device_map)
         if self.engine == "vllm" and (self.workers or 1) > 1:
             raise OptionError("--engine vllm shares its work out by itself; leave out --workers")
-
-
-@dataclass(frozen=True, slots=True)
-class SampleReport:
-    """What a run did.
-
-    Args:
-        record: how OUTPUT was made, as its run record says.
-        computed: blocks that were sampled now; 0 where everything was there already.
-    """
-
-    record: dict[str, Any]
-    computed: int
 
 
 def _prompts(
@@ -157,7 +144,7 @@ def sample_file(
     output: Path,
     options: SampleOptions,
     progress: Progress = lambda _done, _total, _tokens: None,
-) -> SampleReport:
+) -> Report:
     """Samples responses to every prompt of a file or dataset.
 
     Args:
@@ -180,7 +167,7 @@ def sample_file(
     run_key = _run_key(rows, skipped, output, parts)
     if runs.is_done(output, run_key):
         progress(len(prompts), len(prompts), 0)
-        return SampleReport(runs.read_record(output), computed=0)
+        return Report(runs.read_record(output), computed=0)
     runs.check_free(output, run_key, force=options.force)
     blocks, totals = _blocks(prompts, options.n), _Totals()
     with Store(runs.store_path(output)) as store:
@@ -203,4 +190,4 @@ def sample_file(
         "blocks": {"all": len(blocks), "computed_last": computed},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return SampleReport(runs.write_record(output, run_key, record), computed)
+    return Report(runs.write_record(output, run_key, record), computed)

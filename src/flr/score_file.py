@@ -6,12 +6,12 @@ Nothing is written to OUTPUT before all blocks are finished. The store keeps wha
 not rewards: other weights, or another variant made of the same log-likelihoods, compute nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 from flr import followups, io, runs
 from flr.blocks import finished, measure_blocks
@@ -21,7 +21,7 @@ from flr.loading import Parts, prepare
 from flr.measuring import Measured
 from flr.options import FileOptions, ScorerOptions, check_workers
 from flr.rows import Row
-from flr.runs import BLOCK_ROWS, Store
+from flr.runs import BLOCK_ROWS, Report, Store
 from flr.score_record import SIDES, Totals, how, place, what
 from flr.scoring import Score, merged_weights, value
 from flr.types import Conversation
@@ -38,20 +38,6 @@ class ScoreOptions(FileOptions, ScorerOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_workers(self.workers, self.device_map)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did.
-
-    Args:
-        record: how OUTPUT was made, as its run record says.
-        computed: blocks that were computed now; 0 where everything was there already.
-    """
-
-    record: Mapping[str, Any]
-    computed: int
 
 
 def score_file(

@@ -24,7 +24,8 @@ from flr.explaining import explain_row
 from flr.files import make_folder
 from flr.report.explain.movements import Explained
 from flr.report.explain.terminal import render_terminal
-from flr.score_file import Report, ScoreOptions, score_file
+from flr.runs import Report
+from flr.score_file import ScoreOptions, score_file
 from flr.score_record import SIDES
 from flr.sources import SMOLLM2
 from flr.stats import bootstrap_interval, pairwise_points

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from flr.cli.progress import bar
-from flr.mining import MineOptions, MineReport, mine_file
+from flr.mining import MineOptions, mine_file
 from flr.report.mined import text
+from flr.runs import Report
 
 
 def mine(
@@ -50,7 +51,7 @@ def mine(
     show(console, output, report)
 
 
-def show(console: Console, output: Path, report: MineReport) -> None:
+def show(console: Console, output: Path, report: Report) -> None:
     """Prints what was found."""
     console.print(Text(text(report.record)))
     console.print(Text(f"{output}"))

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from flr.cli.progress import bar
-from flr.sample_file import SampleOptions, SampleReport, sample_file
+from flr.runs import Report
+from flr.sample_file import SampleOptions, sample_file
 
 
 def sample(
@@ -40,7 +41,7 @@ def sample(
     show(console, output, report)
 
 
-def show(console: Console, output: Path, report: SampleReport) -> None:
+def show(console: Console, output: Path, report: Report) -> None:
     """Prints the closing summary of a run."""
     record = report.record
     reasons = record["finish_reasons"]

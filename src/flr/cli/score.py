@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flr.cli.progress import bar
-from flr.score_file import Report, ScoreOptions, score_file
+from flr.runs import Report
+from flr.score_file import ScoreOptions, score_file
 
 
 def score(
