@@ -131,8 +131,6 @@ def test_other_forms_that_a_trainer_takes(trainer: str, row: Any):
         ("trl-kto", {**KTO, "label": math.nan}, "label", "expected true or false, got a number"),
         ("trl-kto", {**KTO, "label": None}, "label", "null"),
         ("trl-kto", {"completion": [said("x")], "label": True}, "prompt", "missing"),
-        ("trl-dpo", {**PAIR, "prompt": [ASKED, ASKED]}, "prompt", "do not speak in turn"),
-        ("openrlhf", {**PAIR, "prompt": [ASKED, SYSTEM, ASKED]}, "prompt", "not speak in turn"),
         ("trl-kto", {**PAIR, **KTO}, "chosen", "whatever `label` says"),
         ("trl-kto", {**KTO, "completion": [said("")]}, "completion", "is empty"),
         ("llama-factory", {**SHAREGPT, "conversations": []}, "conversations", "an empty list"),
@@ -208,6 +206,8 @@ def test_a_fault_is_an_error_with_its_place(trainer: str, row: Any, field: str, 
             },
             "takes the whole text for the response",
         ),
+        ("trl-dpo", {**PAIR, "prompt": [ASKED, ASKED]}, "do not speak in turn"),
+        ("openrlhf", {**PAIR, "prompt": [ASKED, SYSTEM, ASKED]}, "do not speak in turn"),
     ],
 )
 def test_what_a_trainer_takes_otherwise_than_expected_is_a_warning(

@@ -1,6 +1,7 @@
 """Rows of preference data from rewarded responses, and the figures told about them."""
 
 import json
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -131,7 +132,8 @@ def test_the_best_stands_against_the_worst_and_no_prompt_on_both_sides(
 
 
 def test_rows_of_one_prompt_go_to_one_side():
-    rows = rows_of([[0.0, 1.0]]) * 3 + rows_of([[0.0, 1.0], [0.0, 1.0]])[1:]
+    rows = [row for best in (1.0, 2.0, 3.0) for row in rows_of([[0.0, best]])]
+    rows += rows_of([[0.0, 1.0], [0.0, 1.0]])[1:]
     mined = pairs(rows, held_out=0.5)
     assert sorted([len(mined.rows), len(mined.held_out)]) == [1, 3]
 
@@ -204,12 +206,21 @@ def test_where_all_were_cut_off_it_says_how_to_keep_them():
 
 
 def test_prompts_that_differ_in_white_space_go_to_one_side():
-    same = [
-        {"prompt": text, "responses": ["a", "b"], "rewards": [1.0, 0.0]} for text in ("T?", "T? ")
-    ]
-    rows = parse([*same, {**same[0], "prompt": "U?"}], "r.jsonl")
+    rows = parse(
+        [
+            {"prompt": text, "responses": ["a", f"b{at}"], "rewards": [1.0, 0.0]}
+            for at, text in enumerate(("T?", "T? ", "U?"))
+        ],
+        "r.jsonl",
+    )
     mined = pairs(rows, held_out=0.5)
     assert sorted([len(mined.rows), len(mined.held_out)]) == [1, 2]
+
+
+def test_pairs_that_say_the_same_are_written_once():
+    mined = pairs(rows_of([[0.0, 1.0]]) * 3)
+    assert len(mined.rows) == 1
+    assert (mined.report["yield"]["pairs"], mined.report["yield"]["repeated"]) == (1, 2)
 
 
 def test_columns_that_speak_of_responses_do_not_travel():
@@ -239,6 +250,11 @@ def test_one_label_only_is_an_error_that_says_what_to_do():
             {"rewards": [0.1, 0.5], "rewards_by_category": [{"a": "high"}, None]},
             "rewards_by_category: expected",
         ),
+        (
+            {"rewards": [0.1, 0.5], "rewards_by_category": [{"a": math.nan}, None]},
+            "rewards_by_category: expected",
+        ),
+        ({"rewards": [10**400, 0.5]}, "rewards: expected"),
     ],
 )
 def test_columns_that_do_not_fit_are_named(columns: dict[str, Any], says: str):

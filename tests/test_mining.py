@@ -1,9 +1,7 @@
 """Mining in one go: from prompts, responses or rewards to files that trainers read."""
 
-import contextlib
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -246,6 +244,103 @@ def test_a_held_out_file_goes_where_it_is_no_longer_asked_for(tmp_path: Path, ti
     assert len(io.read(str(tmp_path / "pairs.jsonl"))) == 12
 
 
+def test_a_file_that_another_verb_made_is_left_alone(tmp_path: Path, tiny_model: Path):
+    other = tmp_path / "pairs.held-out.jsonl"
+    put(other, [{"prompt": "Tea?", "reward": 1.0}])
+    (tmp_path / "pairs.held-out.jsonl.run.json").write_text('{"run": "x"}')
+    before = other.read_bytes()
+    run(tmp_path, tiny_model, REWARDED)
+    run(tmp_path, tiny_model, REWARDED, choose="max-mean", force=True)
+    assert other.read_bytes() == before
+
+
+def test_responses_that_come_without_their_record_are_taken(tmp_path: Path, tiny_model: Path):
+    source = tmp_path / "pairs.responses.jsonl"
+    put(source, [{"prompt": "Tea?", "responses": ["Yes.", "No, never."]}])
+    before = source.read_bytes()
+    mine_file(str(source), tmp_path / "pairs.jsonl", options(tiny_model))
+    assert source.read_bytes() == before
+    prompts = put(tmp_path / "other.rewards.jsonl", [{"prompt": "Tea?"}])
+    with pytest.raises(OutputError, match="is the input"):
+        mine_file(prompts, tmp_path / "other.jsonl", options(tiny_model, force=True))
+
+
+def test_rewards_of_responses_that_are_gone_are_not_met_after_sampling(
+    tmp_path: Path, tiny_model: Path
+):
+    run(tmp_path, tiny_model, [{"prompt": "Tea?", "responses": ["Yes.", "No, never."]}])
+    (tmp_path / "pairs.jsonl").unlink()
+    with pytest.raises(OutputError, match=r"pairs.rewards.jsonl exists"):
+        run(tmp_path, tiny_model, [{"prompt": "Tea?"}])
+    assert not (tmp_path / "pairs.responses.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"finish_reasons": ["stop"]}, "finish_reasons: expected"),
+        ({"responses": ["Yes."]}, "no row has two responses"),
+    ],
+)
+def test_what_pairing_would_refuse_is_said_before_scoring(
+    tmp_path: Path, tiny_model: Path, columns: dict[str, Any], says: str
+):
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, tiny_model, [{"prompt": "Tea?", "responses": ["Yes.", "No."], **columns}])
+    assert not list(tmp_path.glob("pairs*"))
+
+
+@pytest.mark.parametrize("form", FOR)
+def test_rows_that_say_the_same_are_written_once(tmp_path: Path, tiny_model: Path, form: str):
+    given = {"label_threshold": 0.0} if form.endswith("kto") else {}
+    rows = [
+        {"prompt": text, "responses": ["Yes.", "No."], "rewards": [1.0, -1.0]}
+        for text in ("Tea?", "Tea? ", "Milk?")
+    ]
+    record = run(tmp_path, tiny_model, rows, format=form, **given).record
+    assert check_file(str(tmp_path / "pairs.jsonl"), FOR[form]).errors == 0
+    told = "2 near-equal to another response" if given else "1 pairs that repeat one"
+    assert told in text(record)
+    assert "no pair" not in text(record)
+
+
+def test_an_entry_of_another_file_is_not_replaced(tmp_path: Path, tiny_model: Path):
+    info = tmp_path / "dataset_info.json"
+    info.write_text('{"pairs": {"file_name": "theirs.json"}}')
+    with pytest.raises(OutputError, match="entry 'pairs' of another file"):
+        run(tmp_path, tiny_model, REWARDED, format="llama-factory")
+    assert not (tmp_path / "pairs.jsonl").exists()
+
+
+def test_entries_go_with_the_format(tmp_path: Path, tiny_model: Path):
+    info = tmp_path / "dataset_info.json"
+    info.write_text('{"theirs": {"file_name": "theirs.json"}}')
+    run(tmp_path, tiny_model, REWARDED, format="llama-factory", held_out=0.25)
+    assert json.loads(info.read_text()).keys() == {"theirs", "pairs", "pairs.held-out"}
+    run(tmp_path, tiny_model, REWARDED, force=True)
+    assert json.loads(info.read_text()).keys() == {"theirs"}
+
+
+def test_one_prompt_holds_nothing_out_and_is_done(tmp_path: Path, tiny_model: Path):
+    first = run(tmp_path, tiny_model, REWARDED[:1], held_out=0.5)
+    assert first.record["rows_held_out"] == 0
+    assert run(tmp_path, tiny_model, REWARDED[:1], held_out=0.5).record == first.record
+
+
+def test_follow_ups_are_written_where_they_are_asked_for_later(tmp_path: Path, tiny_model: Path):
+    rows = [{"prompt": "Tea?", "responses": ["Yes.", "No, never."]}]
+    run(tmp_path, tiny_model, rows)
+    run(tmp_path, tiny_model, rows, per_followup=True, force=True)
+    assert "followups" in io.read(str(tmp_path / "pairs.rewards.jsonl"))[0]
+
+
+def test_two_processes_write_what_one_does(tmp_path: Path, tiny_model: Path):
+    rows = [{"prompt": f"Tea {at}?"} for at in range(24)]
+    run(tmp_path, tiny_model, rows, "one.jsonl")
+    run(tmp_path, tiny_model, rows, "two.jsonl", workers=2)
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+
+
 def test_a_file_of_the_run_that_is_gone_is_written_again(tmp_path: Path, tiny_model: Path):
     given = {"held_out": 0.25, "format": "llama-factory"}
     run(tmp_path, tiny_model, REWARDED, **given)
@@ -263,7 +358,10 @@ def test_what_sampling_left_out_is_told(tmp_path: Path, tiny_model: Path):
         run(tmp_path, tiny_model, rows)
     record = run(tmp_path, tiny_model, rows, on_special="skip").record
     assert [number for number, _ in record["stages"]["sample"]["skipped"]] == [2]
-    assert "1 prompts were not sampled: rows 2" in text(record)
+    words = text(record)
+    assert "1 prompts were not sampled: rows 2" in words
+    assert "row 3, margin" in words or "row 1, margin" in words
+    assert "row 2, margin" not in words
 
 
 def test_labels_of_rewards_that_come_with_the_file_need_a_threshold(
@@ -291,7 +389,7 @@ def test_a_prompt_that_the_format_cannot_hold_is_named_before_any_work(
 
 def test_nothing_left_to_write_is_said(tmp_path: Path, tiny_model: Path):
     rows = [{**REWARDED[0], "rewards": [0.5, 0.5, 0.5]}]
-    with pytest.raises(UserError, match=r'nothing is left to write: .*"margin": 1'):
+    with pytest.raises(UserError, match=r'nothing is left to write, .*"margin": 1}: --keep'):
         run(tmp_path, tiny_model, rows)
     assert not (tmp_path / "pairs.jsonl").exists()
 
@@ -311,36 +409,39 @@ def test_a_response_that_cannot_be_scored_stops_nothing(tmp_path: Path, tiny_mod
 KILLED = """
 import sys
 from pathlib import Path
+from flr import runs
+real = runs.Store.put
+def put(store, key, results):
+    real(store, key, results)
+    with open(sys.argv[4], "a") as log:
+        log.write(f"{store.path.name} {key}\\n")
+runs.Store.put = put
 from flr.mining import MineOptions, mine_file
 from tests.test_mining import options
 mine_file(sys.argv[1], Path(sys.argv[2]), options(Path(sys.argv[3])))
 """
 
 
-def finished_blocks(store: Path) -> int:
-    if not store.exists():
-        return 0
-    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as opened:
-        try:
-            return opened.execute("SELECT count(*) FROM block").fetchone()[0]
-        except sqlite3.OperationalError:  # it is being made
-            return 0
-
-
 def test_a_kill_in_any_stage_changes_no_byte(tmp_path: Path, tiny_model: Path):
+    """kill -9 as soon as each stage has finished a block; no block is worked on twice."""
     rows = [{"prompt": f"Tea {at}?"} for at in range(60)]
     run(tmp_path, tiny_model, rows, "undisturbed.jsonl")
+    log = tmp_path / "log"
+    log.touch()
     command = [sys.executable, "-c", KILLED, str(tmp_path / "in.jsonl")]
-    command += [str(tmp_path / "killed.jsonl"), str(tiny_model)]
-    for stage in (".responses", ".rewards", ""):
-        store = tmp_path / f"killed{stage}.jsonl.run.sqlite"
+    command += [str(tmp_path / "killed.jsonl"), str(tiny_model), str(log)]
+    stages = [f"killed{stage}.jsonl.run.sqlite" for stage in (".responses", ".rewards", "")]
+    for stage in stages:
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
-        while not finished_blocks(store) and process.poll() is None:
+        while stage not in log.read_text().split() and process.poll() is None:
             time.sleep(0.001)
         process.kill()
         assert process.wait() == -signal.SIGKILL
-        assert finished_blocks(store)
+    assert not (tmp_path / "killed.jsonl.run.json").exists()
     subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
     for end in (".jsonl", ".responses.jsonl", ".rewards.jsonl"):
         both = [(tmp_path / f"{name}{end}").read_bytes() for name in ("killed", "undisturbed")]
         assert both[0] == both[1]
+    blocks = log.read_text().splitlines()
+    assert len(blocks) == len(set(blocks))
+    assert {line.split()[0] for line in blocks} == set(stages)

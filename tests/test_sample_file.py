@@ -11,6 +11,7 @@ import pytest
 
 from flr import io, runs
 from flr.errors import InputError, OptionError, OutputError
+from flr.policies import prepare_policy
 from flr.runs import Report
 from flr.sample_file import SampleOptions, sample_file
 
@@ -119,6 +120,8 @@ def test_long_dialogues_lose_their_oldest_turns_and_are_counted(tmp_path: Path, 
         ({"sample_batch_tokens": 0}, "--sample-batch-tokens 0"),
         ({"workers": 0}, "--workers 0"),
         ({"engine": "vllm", "workers": 2}, "leave out --workers"),
+        ({"engine": "vllm", "sample_batch_tokens": 9}, "vLLM batches by itself"),
+        ({"vllm": {"max_model_len": "9"}}, "--vllm.max_model_len is for --engine vllm"),
         ({"max_new_tokens": 2048}, "--max-new-tokens 2048: the policy takes 2048 tokens"),
     ],
 )
@@ -127,6 +130,21 @@ def test_options_that_cannot_be_are_refused(
 ):
     with pytest.raises(OptionError, match=says):
         run(tmp_path, tiny_model, [{"prompt": "Tea?"}], **given)
+
+
+def test_vllm_has_one_process_however_many_gpus_there_are():
+    assert SampleOptions(engine="vllm").samplers == 1
+    assert SampleOptions().samplers is None
+
+
+def test_the_limit_that_vllm_is_given_is_that_of_prompts(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("flr.policies.build", lambda: "vllm 1")
+    options = SampleOptions(
+        policy=str(tiny_model), engine="vllm", vllm={"max_model_len": "64"}, max_new_tokens=8
+    )
+    assert prepare_policy(options).prompter.max_tokens == 56
 
 
 KILLED = """

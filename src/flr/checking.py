@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flr import io, models, sources
 from flr.checks import Finding, check
@@ -64,7 +65,7 @@ def check_file(
         against: held-out file, whose prompts must not be in it.
         tokenizer: model whose tokenizer and template count tokens.
         max_length: the trainer's limit, tokens.
-        split: of a data set on the hub that has several.
+        split: of data sets on the hub that have several.
         limit: how many rows to look at.
 
     Raises:
@@ -76,5 +77,6 @@ def check_file(
         raise OptionError("--tokenizer and --max-length belong together; give both or neither")
     longest = _limit(tokenizer, max_length) if tokenizer and max_length is not None else None
     rows = io.items(source, split=split, limit=limit)
-    held_out = io.items(against) if against else ()
+    of_held_out = None if against and Path(against).exists() else split
+    held_out = io.items(against, split=of_held_out) if against else ()
     return CheckReport(len(rows), check(rows, trainer, against=held_out, limit=longest))

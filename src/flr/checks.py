@@ -31,7 +31,8 @@ class Finding:
     """One kind of fault, and all rows that have it.
 
     Args:
-        level: `error` where the trainer refuses, loses or mistakes something; else `warning`.
+        level: `error` where the trainer refuses, loses or mistakes something, or learns it twice;
+            else `warning`.
         field: the column, with the place inside it in the first of the rows; may be empty.
         message: what is wrong in the first of the rows, and what to do.
         rows: numbers of the rows; none where the whole file is meant.
@@ -103,7 +104,7 @@ def _in_prompt(row: _Row, trainer: Trainer) -> Iterator[_Fault]:
         yield row.number, "error", "prompt", "its last message is empty"
     if ends_in_question(prompt) and not in_turn(prompt):
         message = f"user and assistant do not speak in turn; {trainer.out_of_turn}"
-        yield row.number, "error", "prompt", message
+        yield row.number, trainer.turns, "prompt", message
 
 
 def _in_responses(row: _Row) -> Iterator[_Fault]:

@@ -1,7 +1,7 @@
 """The dataset_info.json by which LLaMA-Factory finds files: ours are entered, others left alone."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,6 @@ from flr.files import write_text
 from flr.preference_formats import dataset_info
 
 NAME = "dataset_info.json"
-
-
-def beside(output: Path) -> Path:
-    """Where the file of an output lies."""
-    return output.with_name(NAME)
 
 
 def _known(path: Path) -> dict[str, Any]:
@@ -27,30 +22,64 @@ def _known(path: Path) -> dict[str, Any]:
     return known
 
 
-def check(output: Path) -> None:
-    """Raises where the file beside an output could not be added to.
-
-    Raises:
-        OutputError: it is no JSON object.
-    """
-    _known(beside(output))
+def _is_of(entry: Any, file: Path) -> bool:
+    """Whether an entry names this file."""
+    return isinstance(entry, dict) and entry.get("file_name") == file.name
 
 
-def update(written: Iterable[Path], gone: Iterable[Path], *, paired: bool) -> None:
-    """Enters files, each by its name without the suffix, in the file beside them.
+def check(files: Sequence[Path]) -> None:
+    """Raises where files could not be entered, each by its name without the suffix.
 
     Args:
-        written: data files, all in one folder.
-        gone: files there whose entries go.
+        files: in one folder.
+
+    Raises:
+        OutputError: what is there is no JSON object, or has another entry of that name.
+    """
+    path = files[0].with_name(NAME)
+    known = _known(path)
+    for file in files:
+        if file.stem in known and not _is_of(known[file.stem], file):
+            raise OutputError(
+                f"{path} has an entry {file.stem!r} of another file; rename one of them"
+            )
+
+
+def holds(files: Sequence[Path], *, paired: bool) -> bool:
+    """Whether the files are entered as they should be."""
+    known = _known(files[0].with_name(NAME))
+    entries = [dataset_info(one.stem, one.name, paired=paired) for one in files]
+    return all(entry.items() <= known.items() for entry in entries)
+
+
+def enter(files: Sequence[Path], *, paired: bool) -> None:
+    """Enters files.
+
+    Args:
+        files: in one folder.
         paired: see `flr.preference_formats.dataset_info`.
 
     Raises:
         OutputError: what is there is no JSON object, or cannot be written.
     """
-    files = list(written)
-    path = beside(files[0])
-    leaving = {one.stem for one in gone}
-    entries: Mapping[str, Any] = {k: v for k, v in _known(path).items() if k not in leaving}
+    path = files[0].with_name(NAME)
+    entries = _known(path)
     for one in files:
-        entries = {**entries, **dataset_info(one.stem, one.name, paired=paired)}
+        entries |= dataset_info(one.stem, one.name, paired=paired)
+    _write(path, entries)
+
+
+def forget(files: Sequence[Path]) -> None:
+    """Takes the entries of files out, where there are any."""
+    path = files[0].with_name(NAME)
+    try:
+        known = _known(path)
+    except OutputError:
+        return
+    ours = {file.stem for file in files if _is_of(known.get(file.stem), file)}
+    if ours:
+        _write(path, {name: entry for name, entry in known.items() if name not in ours})
+
+
+def _write(path: Path, entries: dict[str, Any]) -> None:
     write_text(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")

@@ -148,7 +148,9 @@ def conversation_of(messages: tuple[Message, ...], field: str) -> Conversation:
 
 
 def comparable(messages: Sequence[Message]) -> tuple[tuple[str, str, str], ...]:
-    """Equal for messages of the same roles and texts, white space at their ends aside.
+    """Equal for messages of the same roles, texts and tool calls, white space at the ends aside.
+
+    What else a message carries, such as an id, does not make another one of it.
 
     Example:
         >>> comparable([Message("user", "Tea?")]) == comparable([Message("user", "Tea? ")])
@@ -158,7 +160,7 @@ def comparable(messages: Sequence[Message]) -> tuple[tuple[str, str, str], ...]:
         (
             one.role,
             one.content.strip(),
-            json.dumps(one.extra, sort_keys=True, default=str) if one.extra else "",
+            json.dumps(one.extra.get("tool_calls") or [], sort_keys=True, default=str),
         )
         for one in messages
     )

@@ -7,6 +7,7 @@ Which responses make a pair is `pairing`'s, which get a label `labelling`'s, how
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from flr.errors import InputError, OptionError, Problem, UserError
@@ -26,7 +27,7 @@ class OutputOptions:
     format: Format = "trl"
     """Form of OUTPUT; those with kto have single responses with a label in place of pairs."""
     held_out: float = 0.0
-    """Part of the prompts whose rows go to a second file, OUTPUT.held-out."""
+    """Part of the prompts whose rows go to a second file (of pairs.jsonl: pairs.held-out.jsonl)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
@@ -74,11 +75,17 @@ def prompt_key(row: Row) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number that fits a float; NaN does."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**1023
+    return isinstance(value, float)
 
 
 def _is_by_category(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_number, value.values()))
+    if not isinstance(value, dict):
+        return False
+    numbers: list[Any] = list(value.values())
+    return all(_is_number(one) and isfinite(one) for one in numbers)
 
 
 def _listed(row: Row, column: str, fits: Callable[[Any], bool], expected: str) -> list[Any]:
@@ -98,7 +105,7 @@ def _listed(row: Row, column: str, fits: Callable[[Any], bool], expected: str) -
 def _group(row: Row) -> Group:
     rewards = _listed(row, "rewards", _is_number, "numbers")
     reasons = _listed(row, "finish_reasons", lambda one: isinstance(one, str), "texts")
-    _listed(row, "rewards_by_category", _is_by_category, "objects of numbers")
+    _listed(row, "rewards_by_category", _is_by_category, "objects of finite numbers")
     texts = tuple(conversation.response for conversation in row.conversations)
     numbers = tuple(None if one is None else float(one) for one in rewards)
     return Group(prompt_key(row), texts, numbers, tuple(reasons))

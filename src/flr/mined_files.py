@@ -13,6 +13,7 @@ from typing import Any
 
 from flr import dataset_info, io, runs
 from flr.errors import InputError, Problem, UserError
+from flr.mine_input import Stage
 from flr.mined import Mined, OutputOptions, others
 from flr.preference_formats import PAIRED, UNPAIRED
 from flr.rows import Row
@@ -27,62 +28,88 @@ def _held_out(output: Path) -> Path:
     return beside(output, "held-out", output.suffix)
 
 
+def _is_ours(held_out: Path, output: Path) -> bool:
+    """Whether a file was held out by an earlier run of the same OUTPUT."""
+    return runs.read_record(held_out).get("held_out_of") == output.name
+
+
 def _outputs(output: Path, options: OutputOptions) -> list[Path]:
     """The files that this run writes or, being of an earlier one of the same name, removes."""
     held_out = _held_out(output)
-    return [output, held_out] if options.held_out or runs.read_record(held_out) else [output]
+    return [output, held_out] if options.held_out or _is_ours(held_out, output) else [output]
+
+
+def _stage_files(output: Path, stage: Stage) -> list[Path]:
+    """The files of the stages that the input still needs."""
+    names: dict[Stage, tuple[str, ...]] = {
+        "sample": ("responses", "rewards"),
+        "score": ("rewards",),
+        "pair": (),
+    }
+    return [beside(output, name) for name in names[stage]]
 
 
 def _has_info(options: OutputOptions) -> bool:
     return options.format.startswith("llama-factory")
 
 
-def _tried(row: Row, options: OutputOptions) -> list[dict[str, Any]]:
-    """The rows that would be written if every response were good."""
-    extra = others(row)
-    if options.is_paired:
-        return [PAIRED[options.format](one, one, extra) for one in row.conversations]
-    return [UNPAIRED[options.format](one, True, extra) for one in row.conversations]
+def _tried(row: Row, options: OutputOptions) -> dict[str, Any]:
+    """The row that would be written of the last response, were it good; all responses are tried."""
+    extra, written = others(row), dict[str, Any]()
+    for one in row.conversations:
+        if options.is_paired:
+            written = PAIRED[options.format](one, one, extra)
+        else:
+            written = UNPAIRED[options.format](one, True, extra)
+    return written
 
 
-def check(source: str, rows: Sequence[Row], output: Path, options: OutputOptions) -> None:
-    """Raises, before any work, where the format or the file cannot hold a row.
+def check(
+    source: str, rows: Sequence[Row], output: Path, options: OutputOptions, stage: Stage
+) -> None:
+    """Raises, before any work, where the format or a file cannot hold a row.
 
     Args:
         source: the input, for errors.
         rows: of the input.
         output: the main file.
         options: what is written.
+        stage: the first one.
 
     Raises:
         InputError: rows that the format cannot hold, all of them named.
-        OutputError: OUTPUT cannot hold their columns, is the input, or cannot be entered for
+        OutputError: OUTPUT cannot hold their columns, a file is the input, or cannot be entered for
             LLaMA-Factory.
     """
     tried: list[dict[str, Any]] = []
     problems: list[Problem] = []
     for row in rows:
         try:
-            tried += _tried(row, options)[:1]
+            tried.append(_tried(row, options))
         except UserError as error:
             problems.append(Problem(row.number, "", str(error)))
     if problems:
         raise InputError(source, problems)
     io.check_output(output, tried)
-    for path in (output, _held_out(output)):
+    for path in (output, _held_out(output), *_stage_files(output, stage)):
         io.check_place(source, path)
     if _has_info(options):
-        dataset_info.check(output)
+        dataset_info.check([output, _held_out(output)])
 
 
 def is_done(output: Path, run_key: str, options: OutputOptions) -> bool:
-    """Whether every file of the run is there, whole, and no other of an earlier run."""
-    done = all(runs.is_done(path, run_key) for path in _outputs(output, options))
-    return done and (not _has_info(options) or dataset_info.beside(output).is_file())
+    """Whether every file of the run is there, and whole."""
+    if not runs.is_done(output, run_key):
+        return False
+    files = [output]
+    if runs.read_record(output).get("rows_held_out"):
+        files.append(_held_out(output))
+    entered = not _has_info(options) or dataset_info.holds(files, paired=options.is_paired)
+    return entered and all(runs.is_done(path, run_key) for path in files)
 
 
 def check_free(
-    output: Path, run_key: str, options: OutputOptions, *, stages: bool, force: bool
+    output: Path, run_key: str, options: OutputOptions, stage: Stage, *, force: bool
 ) -> None:
     """Raises where a file that will be written holds what this run did not make, unless forced.
 
@@ -90,8 +117,8 @@ def check_free(
         output: the main file.
         run_key: of the run.
         options: what is written.
-        stages: whether responses or rewards are written too; who made those that are there is
-            looked at by their own runs, but for files that none of ours has made.
+        stage: the first one. Who made the files of stages is looked at by their own runs, but for
+            files that none of ours has made, and rewards of responses that are no longer there.
         force: replace them.
 
     Raises:
@@ -99,9 +126,11 @@ def check_free(
     """
     for path in _outputs(output, options):
         runs.check_free(path, run_key, force=force)
-    for path in (beside(output, "responses"), beside(output, "rewards")):
-        if stages and not runs.read_record(path):
+    known = True
+    for path in _stage_files(output, stage):
+        if not known or not runs.read_record(path):
             runs.check_free(path, run_key, force=force)
+        known = path.exists()
 
 
 def write(mined: Mined, output: Path, run_key: str, options: OutputOptions, *, force: bool) -> None:
@@ -111,15 +140,16 @@ def write(mined: Mined, output: Path, run_key: str, options: OutputOptions, *, f
         OutputError: a file cannot be written, or holds something else.
     """
     held_out, outputs = _held_out(output), _outputs(output, options)
+    told = {output: {}, held_out: {"held_out_of": output.name}}
     for path in outputs:
-        runs.begin_output(path, run_key, force=force)
+        runs.begin_output(path, run_key, force=force, **told[path])
     if mined.held_out:
         io.write(held_out, mined.held_out)
-        runs.write_record(held_out, run_key, {"held_out_of": output.name})
+        runs.write_record(held_out, run_key, told[held_out])
     elif held_out in outputs:
         runs.discard(held_out)
+    dataset_info.forget([output, held_out])
     if _has_info(options):
-        written = [output, held_out] if mined.held_out else [output]
-        gone = set(outputs) - set(written)
-        dataset_info.update(written, gone, paired=options.is_paired)
+        files = [output, held_out] if mined.held_out else [output]
+        dataset_info.enter(files, paired=options.is_paired)
     io.write(output, mined.rows)

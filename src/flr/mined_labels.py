@@ -26,12 +26,23 @@ class _Labelled:
     label: bool | None
 
 
-def _distinct(responses: Sequence[Response]) -> list[Response]:
-    """One of several near-equal texts; which of them has nothing to do with their places."""
-    first: dict[str, Response] = {}
-    for one in sorted(responses, key=lambda one: (one.order, one.reward)):
-        first.setdefault(one.bare, one)
-    return sorted(first.values(), key=lambda one: one.index)
+def _distinct(groups: Sequence[Group], found: Sequence[Sequence[Response]]) -> list[list[Response]]:
+    """One of several near-equal responses to a prompt, in whichever of its rows they stand.
+
+    Which of them has nothing to do with their places in a row.
+    """
+    every = [
+        (at, one)
+        for at, responses in enumerate(found)
+        for one in sorted(responses, key=lambda one: (one.order, one.reward))
+    ]
+    first: dict[tuple[str, str], tuple[int, Response]] = {}
+    for at, one in every:
+        first.setdefault((groups[at].key, one.bare), (at, one))
+    kept: list[list[Response]] = [[] for _ in groups]
+    for at, one in first.values():
+        kept[at].append(one)
+    return [sorted(responses, key=lambda one: one.index) for responses in kept]
 
 
 def _row(one: _Labelled, form: str) -> Mapping[str, Any]:
@@ -98,7 +109,7 @@ def mined_labels(
         UserError: the main file would have no label, or one label only.
     """
     found = [usable(group, keep_unfinished=keep_unfinished, seed=seed) for group in groups]
-    kept = [_distinct(responses) for responses in found]
+    kept = _distinct(groups, found)
     rewards = np.array([one.reward for responses in kept for one in responses], np.float64)
     labels = iter(labelled(rewards, options).labels)
     every = [

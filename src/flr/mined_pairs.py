@@ -27,6 +27,12 @@ def _row(row: Row, pair: Pair, form: str) -> dict[str, Any]:
     return PAIRED[form](chosen, rejected, complete(extra))
 
 
+def _texts(row: Row, key: str, pair: Pair) -> tuple[str, ...]:
+    """Equal for pairs that a trainer would learn twice, of two rows with the same prompt."""
+    sides = (row.conversations[at].response.strip() for at in (pair.chosen, pair.rejected))
+    return key, *sides
+
+
 def _example(row: Row, pair: Pair) -> dict[str, Any]:
     chosen, rejected = (row.conversations[at] for at in (pair.chosen, pair.rejected))
     return {
@@ -62,11 +68,15 @@ def mined_pairs(
         seed: of what is drawn, and of the order of equal rewards.
     """
     choice = choose_pairs(groups, options, noise_floor=noise_floor or 0.0, seed=seed)
-    pairs = [
-        (row, key.key, pair)
-        for row, key, of_row in zip(rows, groups, choice.pairs, strict=True)
+    every = [
+        (row, group.key, pair)
+        for row, group, of_row in zip(rows, groups, choice.pairs, strict=True)
         for pair in of_row
     ]
+    first: dict[tuple[str, ...], tuple[Row, str, Pair]] = {}
+    for one in every:
+        first.setdefault(_texts(*one), one)
+    pairs = list(first.values())
     made = [Made(key, _row(row, pair, output.format)) for row, key, pair in pairs]
     main, held_out = split(made, output.held_out, seed)
     sides = {
@@ -74,7 +84,11 @@ def mined_pairs(
         for name in ("chosen", "rejected")
     }
     report = {
-        "yield": asdict(choice.counts),
+        "yield": {
+            **asdict(choice.counts),
+            "pairs": len(pairs),
+            "repeated": len(every) - len(pairs),
+        },
         "rows": len(main),
         "rows_held_out": len(held_out),
         "noise_floor": noise_floor,

@@ -9,7 +9,7 @@ any stage is said before the first one begins.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,10 +54,13 @@ class MineOptions(OutputOptions, LabelOptions, PairingOptions, ScoreOptions, Sam
                 raise OptionError(f"--{name} is for {what}, and --format {self.format} has none")
 
 
-def _check_choice(stage: Stage, options: MineOptions) -> None:
-    """Raises where the options leave nothing to choose from, or no sense of what is good."""
+def _check_choice(rows: Sequence[Row], stage: Stage, options: MineOptions) -> None:
+    """Raises where there is nothing to choose from, or no sense of what is good."""
     if stage == "sample" and options.is_paired and options.n < 2:
         raise OptionError(f"--n {options.n}: a pair needs two responses to a prompt; 2 or more")
+    most = max(len(row.conversations) for row in rows)
+    if stage != "sample" and options.is_paired and most < 2:
+        raise UserError("no row has two responses, of which a pair could be made")
     by_zero = options.label_threshold is None and options.label_quantile is None
     if by_zero and not options.is_paired and (stage == "pair" or options.reward != "pmi"):
         raise OptionError(
@@ -79,6 +82,7 @@ def _run_key(
             "scored": parts and [parts.fingerprint, options.reward],
             "followup_set": followups.digest(followups.load(options.set)),
             "weights": options.weights,
+            "per_followup": options.per_followup,
             "seed": options.seed,
             "suffix": output.suffix,
             **{field.name: getattr(options, field.name) for one in kinds for field in fields(one)},
@@ -122,6 +126,13 @@ def _rewarded(
     return scored, computed + done.computed, stages
 
 
+def _numbered(rewarded: Sequence[Row], rows: Sequence[Row], stages: Mapping[str, Any]) -> list[Row]:
+    """The rows with their numbers in the input; those that were not sampled are not among them."""
+    skipped = {number for number, *_ in stages.get("sample", {}).get("skipped", ())}
+    numbers = [row.number for row in rows if row.number not in skipped]
+    return [replace(row, number=at) for row, at in zip(rewarded, numbers, strict=True)]
+
+
 def mine_file(
     source: str,
     output: Path,
@@ -148,21 +159,23 @@ def mine_file(
         raise OptionError("flr mine reads its input more than once; give a file in place of -")
     items = io.items(source, split=options.split, limit=options.limit)
     stage = first_stage(source, items)
-    _check_choice(stage, options)
     rows = rows_of(source, items, stage)
-    mined_files.check(source, rows, output, options)
+    _check_choice(rows, stage, options)
+    mined_files.check(source, rows, output, options, stage)
     options = divided(options, options.workers)
     parts = None if stage == "pair" else prepare(_bearing(options))
-    if parts:
-        check_scorable(source, rows, _bearing(options), parts)
     run_key = _run_key(items, output, stage, options, parts)
     if mined_files.is_done(output, run_key, options):
         return Report(runs.read_record(output), computed=0)
-    mined_files.check_free(output, run_key, options, stages=parts is not None, force=options.force)
+    mined_files.check_free(output, run_key, options, stage, force=options.force)
+    if stage == "sample" and parts:
+        check_scorable(source, rows, _bearing(options), parts)
+    if stage != "sample":
+        groups_of(rows, source)  # which names what does not fit
     computed, floor, rewarded, stages = 0, None, Path(source), {}
     if parts:
         rewarded, computed, stages = _rewarded(source, output, stage, options, progress_of, warn)
-        rows = io.load(str(rewarded))
+        rows = _numbered(io.load(str(rewarded)), rows, stages)
         if options.is_paired:
             with Store(runs.store_path(output)) as store:
                 progress = progress_of("responses for the noise floor")
@@ -199,5 +212,9 @@ def _mined(rows: Sequence[Row], source: str, options: MineOptions, floor: float 
         rows, groups, options, options, weights=weights, noise_floor=floor, seed=seed
     )
     if not mined.rows:
-        raise UserError(f"nothing is left to write: {json.dumps(mined.report['yield'])}")
+        counts = {name: count for name, count in mined.report["yield"].items() if count}
+        raise UserError(
+            f"nothing is left to write, {json.dumps(counts)}: --keep-unfinished keeps responses "
+            "that were cut off, --min-margin 0 small margins"
+        )
     return mined

@@ -42,7 +42,8 @@ class PairingOptions:
     """The best response against the worst, a random one, or the one nearest the mean reward; or
     all pairs above the minimum margin."""
     min_margin: float | None = None
-    """Keep only pairs with a larger margin, unit of the reward [default: twice the noise floor]."""
+    """Keep only pairs with a larger margin, unit of the reward [default: twice the noise floor, or
+    0 where rewards came with the file]."""
     keep_unfinished: bool = False
     """Keep responses that were cut at the token limit."""
     length_control: LengthControl = "none"

@@ -119,7 +119,8 @@ def prepare_policy(options: SamplerOptions) -> PolicyParts:
 
 def _room(config: PretrainedConfig, options: SamplerOptions) -> int | None:
     """The longest prompt beside which the longest response has room, tokens."""
-    longest = longest_row(config)
+    limits = (longest_row(config), typed(options.vllm).get("max_model_len"))
+    longest = min((one for one in limits if isinstance(one, int)), default=None)
     if longest is None:
         return None
     if longest <= options.max_new_tokens:

@@ -72,6 +72,8 @@ def _check_prompt(prompt: Sequence[Message]) -> None:
             "the last message of a prompt must be the user's (or a tool's), but it is "
             f"{last}; cut the prompt after a user message, or leave it out"
         )
+    if not prompt[-1].content.strip():
+        raise UserError("the last message of the prompt is empty; leave the prompt out")
 
 
 def _with(own: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -218,19 +218,20 @@ def is_done(output: Path, run_key: str) -> bool:
     )
 
 
-def begin_output(output: Path, run_key: str, *, force: bool) -> None:
+def begin_output(output: Path, run_key: str, *, force: bool, **told: str) -> None:
     """Marks OUTPUT as this run's own, so that a kill between OUTPUT and its record loses nothing.
 
     Args:
         output: what will be written next.
         run_key: of this run.
         force: replace what another run, or somebody else, has made.
+        told: what the record is to say from now on.
 
     Raises:
         OutputError: it exists and was made otherwise.
     """
     check_free(output, run_key, force=force)
-    write_text(record_path(output), json.dumps({"run": run_key}) + "\n")
+    write_text(record_path(output), json.dumps({"run": run_key, **told}) + "\n")
 
 
 def check_free(output: Path, run_key: str, *, force: bool = False) -> None:

@@ -38,6 +38,11 @@ class SampleOptions(FileOptions, SkipOptions, SamplerOptions):
         if self.engine == "vllm" and (self.workers or 1) > 1:
             raise OptionError("--engine vllm shares its work out by itself; leave out --workers")
 
+    @property
+    def samplers(self) -> int | None:
+        """How many processes sample; None for one a GPU."""
+        return 1 if self.engine == "vllm" else self.workers
+
 
 def _prompts(
     source: str, rows: Sequence[PromptOfRow], parts: PolicyParts, options: SampleOptions
@@ -161,7 +166,7 @@ def sample_file(
     rows = io.load_prompts(source, split=options.split, limit=options.limit)
     io.check_output(output, [_written(row, _NOTHING) for row in rows])
     io.check_place(source, output)
-    options = divided(options, options.workers)
+    options = divided(options, options.samplers)
     parts = prepare_policy(options)
     prompts, skipped = _prompts(source, rows, parts, options)
     run_key = _run_key(rows, skipped, output, parts)
@@ -171,7 +176,7 @@ def sample_file(
     runs.check_free(output, run_key, force=options.force)
     blocks, totals = _blocks(prompts, options.n), _Totals()
     with Store(runs.store_path(output)) as store:
-        work = partial(sample_blocks, options=options, parts=parts, workers=options.workers)
+        work = partial(sample_blocks, options=options, parts=parts, workers=options.samplers)
         computed = fill(store, blocks, parts.fingerprint, work, progress)
         runs.begin_output(output, run_key, force=options.force)
         io.write(output, _rows(store, rows, blocks, parts, totals))

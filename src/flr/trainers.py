@@ -28,7 +28,8 @@ from flr.preference_reading import Reader, openrlhf, rewardbench, trl_dpo, trl_k
 from flr.types import Message
 
 Level = Literal["error", "warning"]
-"""`error` where a trainer refuses, loses or mistakes something; else `warning`."""
+"""`error` where a trainer refuses, loses or mistakes something, or learns it twice; else
+`warning`."""
 
 CountTokens = Callable[[str | tuple[Message, ...]], int]
 """How many tokens a text has as it is, or messages in the chat template. Where the last message is
@@ -101,11 +102,13 @@ class Trainer:
         read: its way of reading.
         lost: what is lost of a row, from the tokens of its prompt, of each response, and the limit.
         out_of_turn: what becomes of messages that are not user and assistant in turn.
+        turns: whether that is an error; where the trainer reads them as they are, it is none.
     """
 
     read: Reader
     lost: Callable[[int, Mapping[str, int], int], Iterator[Lost]]
-    out_of_turn: str = "some chat templates refuse such a conversation"
+    out_of_turn: str = "some chat templates refuse such a conversation (see --tokenizer)"
+    turns: Level = "warning"
 
 
 _SKIPPED = "LLaMA-Factory skips such a row"
@@ -114,9 +117,11 @@ _trl_cut = partial(_keep_start, trainer="TRL", reserved=0)
 TRAINERS: Mapping[str, Trainer] = {
     "trl-dpo": Trainer(trl_dpo, _trl_cut),
     "trl-kto": Trainer(trl_kto, _trl_cut),
-    "llama-factory": Trainer(llama_factory, _both_cut, _SKIPPED),
-    "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED),
+    "llama-factory": Trainer(llama_factory, _both_cut, _SKIPPED, "error"),
+    "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED, "error"),
     "openrlhf": Trainer(openrlhf, partial(_keep_start, trainer="OpenRLHF", reserved=2)),
-    "rewardbench": Trainer(rewardbench, _not_cut, "RewardBench names them so by their position"),
+    "rewardbench": Trainer(
+        rewardbench, _not_cut, "RewardBench names them so by their position", "error"
+    ),
 }
 """The trainers that a file can be checked for, by the name that the command line gives them."""

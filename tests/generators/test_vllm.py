@@ -1,6 +1,6 @@
 """What vLLM is asked for, and what is made of its answers; a stand-in takes the library's place.
 
-vLLM itself draws the same likeliest responses as transformers in `benchmarks/vllm.py`.
+vLLM itself is held against transformers in `benchmarks/sampling_vllm.py`.
 """
 
 import sys
@@ -47,6 +47,8 @@ class Model:
 
     def generate(self, prompts: Any, parameters: Any, *, use_tqdm: bool) -> list[Outputs]:
         assert not use_tqdm
+        if len(prompts) > 2:
+            raise ValueError("longer than the model")
         self.asked.append((prompts, [one.named for one in parameters]))
         return [
             Outputs([Output([*tokens, END], "stop"), Output(tokens, "length")])
@@ -99,6 +101,12 @@ def test_further_arguments_go_before_ours(tmp_path: Path):
 def test_an_argument_that_vllm_does_not_have_is_named(tmp_path: Path):
     with pytest.raises(OptionError, match=r"--vllm: .*'unheard'"):
         VLLMGenerator(tmp_path, Sampling(), [END], arguments={"unheard": 1})
+
+
+@pytest.mark.usefixtures("vllm")
+def test_what_vllm_cannot_generate_is_a_model_error(tmp_path: Path):
+    with pytest.raises(ModelError, match="longer than the model"):
+        VLLMGenerator(tmp_path, Sampling(), [END]).generate([(1,)] * 3, seed=0)
 
 
 @pytest.mark.usefixtures("vllm")

@@ -54,4 +54,5 @@ def mine(
 def show(console: Console, output: Path, report: Report) -> None:
     """Prints what was found."""
     console.print(Text(text(report.record)))
-    console.print(Text(f"{output}"))
+    done = "" if report.computed else ": nothing was sampled or scored anew"
+    console.print(Text(f"{output}{done}"))

@@ -83,7 +83,10 @@ class VLLMGenerator(Generator):
         asked = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         # vLLM gives the responses to a prompt its seed, seed + 1, ...; no two are to have the same.
         drawn = [self._parameters(seed + at * self.sampling.n) for at in range(len(prompts))]
-        outputs = self._model.generate(asked, drawn, use_tqdm=False)
+        try:
+            outputs = self._model.generate(asked, drawn, use_tqdm=False)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"vLLM cannot generate: {error}") from error
         return [tuple(map(self._generated, output.outputs)) for output in outputs]
 
     def _parameters(self, seed: int) -> Any:

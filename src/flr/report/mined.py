@@ -38,16 +38,22 @@ def _yield_lines(counts: Mapping[str, int], sampled: Mapping[str, Any]) -> Itera
     for name, words in _LEFT_OUT.items():
         if counts[name]:
             yield f"  left out: {counts[name]:,} {words}"
+    if "pairs" not in counts:
+        if counts["near_equal"]:
+            yield f"  left out: {counts['near_equal']:,} near-equal to another response"
+        return
     for name, words in _WITHOUT.items():
-        if counts.get(name):
+        if counts[name]:
             yield f"  no pair: {counts[name]:,} prompts {words}"
+    if counts["repeated"]:
+        yield f"  left out: {counts['repeated']:,} pairs that repeat one of an earlier row"
 
 
 def _pair_lines(record: Mapping[str, Any]) -> Iterator[str]:
     counts = record["yield"]
     yield f"{counts['pairs']:,} pairs of {counts['with_pair']:,} prompts"
     floor = record["noise_floor"]
-    off = "" if floor is None else f"; a reward may be off by {_number(floor)}"
+    off = "" if floor is None else f"; measured alone, a reward moved by up to {_number(floor)}"
     yield f"minimum margin {_number(record['min_margin'])}{off}"
     yield from _quantiles("margin", record["margin_quantiles"])
     if record["length_slope"] is not None:
