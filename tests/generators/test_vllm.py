@@ -35,6 +35,12 @@ class Parameters:
         self.named = named
 
 
+class EngineDeadError(Exception):
+    """As vLLM's own, which is no RuntimeError."""
+
+    __module__ = "vllm.v1.engine.exceptions"
+
+
 class Model:
     """Answers each prompt with its own tokens: one ends, one is cut."""
 
@@ -47,6 +53,8 @@ class Model:
 
     def generate(self, prompts: Any, parameters: Any, *, use_tqdm: bool) -> list[Outputs]:
         assert not use_tqdm
+        if len(prompts) > 3:
+            raise EngineDeadError("the engine is dead")
         if len(prompts) > 2:
             raise ValueError("longer than the model")
         self.asked.append((prompts, [one.named for one in parameters]))
@@ -107,6 +115,8 @@ def test_an_argument_that_vllm_does_not_have_is_named(tmp_path: Path):
 def test_what_vllm_cannot_generate_is_a_model_error(tmp_path: Path):
     with pytest.raises(ModelError, match="longer than the model"):
         VLLMGenerator(tmp_path, Sampling(), [END]).generate([(1,)] * 3, seed=0)
+    with pytest.raises(ModelError, match="the engine is dead"):
+        VLLMGenerator(tmp_path, Sampling(), [END]).generate([(1,)] * 4, seed=0)
 
 
 @pytest.mark.usefixtures("vllm")

@@ -85,7 +85,10 @@ class VLLMGenerator(Generator):
         drawn = [self._parameters(seed + at * self.sampling.n) for at in range(len(prompts))]
         try:
             outputs = self._model.generate(asked, drawn, use_tqdm=False)
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:
+            is_theirs = type(error).__module__.startswith("vllm.")
+            if not is_theirs and not isinstance(error, ValueError | RuntimeError):
+                raise
             raise ModelError(f"vLLM cannot generate: {error}") from error
         return [tuple(map(self._generated, output.outputs)) for output in outputs]
 
