@@ -112,6 +112,25 @@ def test_a_known_name_wins_over_a_file_and_a_path_means_the_file(write, monkeypa
     assert followups.load("./default").name == "mine"
 
 
+def test_some_categories_of_a_set(write):
+    whole, some = followups.load("default"), followups.load("default:following+relevance")
+    assert some.name == "default:relevance+following"
+    assert some.followups == tuple(
+        one for one in whole.followups if one.category in ("relevance", "following")
+    )
+    assert followups.part(whole, whole.categories).followups == whole.followups
+    path = write("name: mine\nlanguage: en\nlicence: CC0-1.0\nsource: us\ncategories:\n"
+                 "  fit: {weight: 3, positive: [Yes.], negative: [No.]}\n"
+                 "  rest: {positive: [Good.], negative: [Bad.]}\n")  # fmt: skip
+    assert followups.load(f"{path}:fit").weights == {"fit": 3.0}
+
+
+@pytest.mark.parametrize("wanted", ["", "relevanc", "relevance+", "relevance,correctness"])
+def test_a_category_that_is_none(wanted: str):
+    with pytest.raises(FollowUpError, match="has no category .*; it has understanding, relevance"):
+        followups.load(f"default:{wanted}")
+
+
 def test_an_unknown_name_says_what_is_known():
     with pytest.raises(FollowUpError) as caught:
         followups.load("defualt")

@@ -9,10 +9,13 @@ unusable; what only makes it a worse set, `check` and `problems` tell. Reading i
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from flr.errors import FollowUpError, did_you_mean
 from flr.followup_checks import POLARITIES, about_set, refuse
 from flr.followup_yaml import HEADER, read
 from flr.followup_yaml import available as available
@@ -22,28 +25,68 @@ from flr.types import FollowUpSet
 
 
 def load(name_or_path: str | Path) -> FollowUpSet:
-    """Read a follow-up set.
+    """Read a follow-up set, or some categories of one.
 
     A known name wins over a file of the same name; `./default` means the file.
 
     Args:
-        name_or_path: a name of `available`, or the path of a YAML file.
+        name_or_path: a name of `available`, or the path of a YAML file; of either the categories
+            to take may follow: `default:relevance+correctness`.
 
     Returns:
         The set; categories without a weight have 1.0.
 
     Raises:
-        FollowUpError: there is no such set or file, or it cannot be used; every reason is listed.
+        FollowUpError: there is no such set, file or category, or it cannot be used; every reason is
+            listed.
 
     Example:
         >>> short = load("short")
         >>> len(short.followups), short.categories[0]
         (24, 'understanding')
+        >>> load("short:following+relevance").categories
+        ('relevance', 'following')
     """
+    whole, _, wanted = str(name_or_path).rpartition(":")
+    if whole and not Path(name_or_path).exists():
+        return part(_load(whole), wanted.split("+"))
+    return _load(name_or_path)
+
+
+def _load(name_or_path: str | Path) -> FollowUpSet:
     reading = read(name_or_path)
     refuse(str(name_or_path), reading.findings)
     followups = tuple(reading.texts.values())
     return FollowUpSet(**reading.header, followups=followups, weights=reading.weights)
+
+
+def part(followup_set: FollowUpSet, categories: Sequence[str]) -> FollowUpSet:
+    """Some categories of a set, in the set's order.
+
+    Args:
+        followup_set: the set.
+        categories: at least one of its categories.
+
+    Returns:
+        A set named by what it holds: `default:relevance+correctness`.
+
+    Raises:
+        FollowUpError: a category that the set has not, or none.
+    """
+    known = followup_set.categories
+    for name in categories:
+        if name not in known:
+            raise FollowUpError(
+                f"follow-up set {followup_set.name!r} has no category {name!r}; it has "
+                f"{', '.join(known)}.{did_you_mean(name, known)}"
+            )
+    kept = [name for name in known if name in categories]
+    return replace(
+        followup_set,
+        name=f"{followup_set.name}:{'+'.join(kept)}",
+        followups=tuple(one for one in followup_set.followups if one.category in kept),
+        weights={name: followup_set.weights[name] for name in kept},
+    )
 
 
 def check(name_or_path: str | Path) -> tuple[str, ...]:

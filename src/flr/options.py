@@ -101,7 +101,8 @@ class ScorerOptions(SkipOptions, ModelOptions):
     """What a scorer is made of."""
 
     set: str = "default"
-    """Follow-up set: a name from `flr followups list`, or a YAML file."""
+    """Follow-up set: a name from `flr followups list`, or a YAML file; some of its categories:
+    default:relevance+correctness."""
     reward: Literal["mean", "sum", "pmi", "official"] = "mean"
     """Variant of the reward: mean and pmi in nats a token, sum in nats, official in raw logits."""
     weights: dict[str, float] = field(default_factory=dict[str, float])

@@ -20,7 +20,8 @@ class DoctorOptions(ScorerOptions):
     """What is examined."""
 
     set: str = "short"
-    """Follow-up set: a name from `flr followups list`, or a YAML file."""
+    """Follow-up set: a name from `flr followups list`, or a YAML file; some of its categories:
+    default:relevance+correctness."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
