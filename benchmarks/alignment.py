@@ -1,4 +1,4 @@
-"""Does a policy get better by pairs that follow-up likelihood has made? Real prompts, with controls.
+"""Does a policy get better by pairs that follow-up likelihood made? Real prompts, with controls.
 
 The plan is fixed here before anything is scored. smollm2 is the first policy and the follow-up
 model. 128 prompts of hh-rlhf helpful-base, 8 responses each of at most 96 tokens (most are cut off,
