@@ -1,0 +1,146 @@
+"""The state of a loop: which stage of which round is finished, in a file that a person can read.
+
+    DIR/state.yaml
+
+The file tells; it does not decide. Every stage knows by its own records whether it is finished, so
+a state that was lost or edited costs nothing but what it told.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, final
+
+import yaml
+
+from flr.errors import UserError
+from flr.files import write_text
+from flr.runs import plain
+
+STATE = "state.yaml"
+
+HEADER = """\
+# What `flr loop` has done in this folder; `flr loop status` shows it as a table.
+# The command below, given again, goes on where it was.
+"""
+
+Stage = Literal["evaluate", "sample", "score", "mine", "align"]
+Status = Literal["running", "finished"]
+
+
+@dataclass(slots=True)
+class StageState:
+    """What is known of one stage of one round.
+
+    Args:
+        round: from 1; 0 is the first policy, which is evaluated alone.
+        stage: what is done.
+        status: `running` too where it was stopped.
+        seconds: that it took, in all runs that came to its end.
+        finished: when.
+        found: its main figures by name.
+    """
+
+    round: int
+    stage: Stage
+    status: Status = "running"
+    seconds: float = 0.0
+    finished: str | None = None
+    found: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@final
+class LoopState:
+    """The stages of a loop, written to its folder whenever one begins or ends.
+
+    Args:
+        folder: of the loop.
+        run: key of its options; see `flr.loop`.
+        command: as the user gave it.
+        rounds: how many there are to be.
+        stages: in the order in which they were begun.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        run: str,
+        command: str,
+        rounds: int,
+        stages: list[StageState] | None = None,
+    ) -> None:
+        self.folder, self.run, self.command, self.rounds = folder, run, command, rounds
+        self.stages = stages or []
+        self._running: tuple[int, Stage] = (0, "evaluate")
+        self._begun = 0.0
+
+    def begin(self, number: int, stage: Stage) -> None:
+        """Notes that a stage has begun, or is looked at again."""
+        before = self._of(number, stage)
+        if before is None:
+            self.stages.append(StageState(number, stage))
+        else:
+            before.status = "running"
+        self._running, self._begun = (number, stage), time.perf_counter()
+        self.write()
+
+    def finish(self, found: Mapping[str, Any], *, computed: bool) -> None:
+        """Notes that the stage begun last is finished, and what it found.
+
+        Args:
+            found: its main figures by name.
+            computed: whether anything was; else it had been finished before.
+        """
+        last = self._of(*self._running)
+        assert last is not None, "a stage is begun before it is finished"
+        last.status, last.found = "finished", plain(found)
+        if computed or last.finished is None:
+            last.seconds = round(last.seconds + time.perf_counter() - self._begun, 1)
+            last.finished = datetime.now(UTC).isoformat(timespec="seconds")
+        self.write()
+
+    def _of(self, number: int, stage: Stage) -> StageState | None:
+        return next((s for s in self.stages if (s.round, s.stage) == (number, stage)), None)
+
+    def write(self) -> None:
+        """Writes the file, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        told = {
+            "command": self.command,
+            "rounds": self.rounds,
+            "run": self.run,
+            "stages": [asdict(one) for one in self.stages],
+        }
+        text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+        write_text(self.folder / STATE, HEADER + text)
+
+
+def read(folder: Path) -> LoopState | None:
+    """The state of a folder; None where there is none.
+
+    Raises:
+        UserError: the file is none that a loop wrote.
+    """
+    path = folder / STATE
+    try:
+        told = yaml.safe_load(path.read_text("utf-8"))
+        return LoopState(
+            folder,
+            run=told["run"],
+            command=told["command"],
+            rounds=told["rounds"],
+            stages=[StageState(**one) for one in told["stages"]],
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{path} is no state that flr loop wrote ({type(error).__name__}: {error}); remove it: "
+            "what is finished is known by the other files"
+        ) from error
