@@ -20,7 +20,7 @@ LAYERS = {
     "responses pairing labelling preference_formats preference_reading llama_factory_reading "
     "trainers checks mine_input",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "dataset_info datasets datasets.* generators generators.*",
+    "dataset_info datasets datasets.* generators generators.* loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
     4: "mined mined_files mined_pairs mined_labels mined_figures mining",
@@ -42,7 +42,7 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups demo cli.*",
+    "yaml": "followup_yaml followups loop_state demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 

@@ -38,7 +38,7 @@ class StageState:
         round: from 1; 0 is the first policy, which is evaluated alone.
         stage: what is done.
         status: `running` too where it was stopped.
-        seconds: that it took, in all runs that came to its end.
+        seconds: that it took, what runs that were killed spent on it is not known.
         finished: when.
         found: its main figures by name.
     """
@@ -74,33 +74,36 @@ class LoopState:
     ) -> None:
         self.folder, self.run, self.command, self.rounds = folder, run, command, rounds
         self.stages = stages or []
-        self._running: tuple[int, Stage] = (0, "evaluate")
+        self._running: StageState | None = None
         self._begun = 0.0
 
     def begin(self, number: int, stage: Stage) -> None:
-        """Notes that a stage has begun, or is looked at again."""
-        before = self._of(number, stage)
-        if before is None:
+        """Notes that a stage is worked on, or looked at again; the one before it is left so."""
+        self._pause()
+        if self._of(number, stage) is None:
             self.stages.append(StageState(number, stage))
-        else:
-            before.status = "running"
-        self._running, self._begun = (number, stage), time.perf_counter()
+        self._running = self._of(number, stage)
+        self._begun = time.perf_counter()
         self.write()
 
-    def finish(self, found: Mapping[str, Any], *, computed: bool) -> None:
-        """Notes that the stage begun last is finished, and what it found.
-
-        Args:
-            found: its main figures by name.
-            computed: whether anything was; else it had been finished before.
-        """
-        last = self._of(*self._running)
-        assert last is not None, "a stage is begun before it is finished"
-        last.status, last.found = "finished", plain(found)
-        if computed or last.finished is None:
-            last.seconds = round(last.seconds + time.perf_counter() - self._begun, 1)
-            last.finished = datetime.now(UTC).isoformat(timespec="seconds")
+    def finish(self, number: int, stage: Stage, found: Mapping[str, Any]) -> None:
+        """Notes that a stage is finished, and its main figures by name."""
+        self._pause()
+        one = self._of(number, stage)
+        if one is None:
+            one = StageState(number, stage)
+            self.stages.append(one)
+        if one.status != "finished":
+            one.finished = datetime.now(UTC).isoformat(timespec="seconds")
+        one.status, one.found = "finished", plain(found)
         self.write()
+
+    def _pause(self) -> None:
+        """Adds the seconds since a stage was begun to it, where it was not finished before."""
+        if self._running is not None and self._running.status != "finished":
+            spent = time.perf_counter() - self._begun
+            self._running.seconds = round(self._running.seconds + spent, 1)
+        self._running = None
 
     def _of(self, number: int, stage: Stage) -> StageState | None:
         return next((s for s in self.stages if (s.round, s.stage) == (number, stage)), None)
