@@ -23,8 +23,8 @@ The question is whether `flr` beats `random` by JUDGING at equal length: the dif
 less what length explains (one slope over all responses, taken within prompts), and the share won
 among responses whose lengths differ by at most a quarter. Intervals are over prompts and seeds.
 
-    python benchmarks/alignment.py tune --data DIR --work DIR -o RESULT.json
-    python benchmarks/alignment.py run --data DIR --work DIR -o RESULT.json
+    python -m benchmarks.alignment tune --data DIR --work DIR -o RESULT.json
+    python -m benchmarks.alignment run --data DIR --work DIR -o RESULT.json
 
 `tune` picks the learning rate of LEARNING_RATES on prompts that `run` never sees, by the rule at
 `tuned`; its result is committed before `run` trains. DIR holds the files of hh-rlhf. All stages
@@ -33,18 +33,31 @@ RESULT.md's twin in the work folder only.
 """
 
 import argparse
+import json
+import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from flr import io
+from benchmarks.alignment_figures import Values, against, mean
+from flr import devices, io, runs
+from flr.comparing import CompareOptions, compare_policies
 from flr.datasets import loading as datasets
+from flr.datasets.base import Dataset, Item
+from flr.evaluation import columns
+from flr.evaluation.arms import parse
+from flr.mining import MineOptions, mine_file
+from flr.options import ModelOptions
+from flr.rows import Row
+from flr.runs import Store
 from flr.sample_file import SampleOptions, sample_file
 from flr.score_file import ScoreOptions, score_file
+from flr.training.preference import AlignOptions, align_file
 
 CHOOSING = "default:understanding+relevance+correctness"
 JUDGING = "default:engagingness+informativeness+following"
@@ -54,6 +67,8 @@ STEPS, BATCH = 32, 4
 """Optimizer steps of every training, and pairs of a step: 128 pairs once over."""
 MAX_NEW_TOKENS = 96
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+LEARNING_RATE = 3e-4
+"""Picked by `tune`."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,130 @@ def told(what: str) -> Any:
     return tell
 
 
-DRAWS: Mapping[str, Draw] = {"run": RUN, "tune": TUNE}
+def own_likelihoods(scored: Path, work: Path) -> list[list[float]]:
+    """Log-likelihood a token of every response under the first policy, nats."""
+    rows = io.load(str(scored))
+    items = tuple(_item(row) for row in rows)
+    arms = parse("direct", ModelOptions(), seed=0)
+    plan = columns.make_plan(Dataset("responses", "rating", items, str(scored)), arms, seed=0)
+    with Store(work / "direct.sqlite") as store:
+        columns.fill(store, [plan], arms, told("own likelihoods"))
+        spent = {name: columns.Spent() for name in arms.passes}
+        outcome = columns.make_outcome(store, plan, arms.passes, spent)
+    assert not outcome.left_out, "every response has a likelihood"
+    return [one.tolist() for one in outcome.columns["direct:mean"].values]
+
+
+def _item(row: Row) -> Item:
+    labels = tuple(0.0 for _ in row.conversations)
+    return Item(str(row.number), str(row.number), row.conversations, labels)
+
+
+def rewarded(
+    arm: str, seed: int, rows: Sequence[Mapping[str, Any]], own: Sequence[Sequence[float]]
+) -> Iterator[dict[str, Any]]:
+    """The rows of which `flr mine` makes an arm's pairs, the best against the worst.
+
+    The two random responses of a prompt are the same in both random arms of a seed.
+    """
+    dice = np.random.default_rng(seed)
+    for row, likelihoods in zip(rows, own, strict=True):
+        known = [at for at, reward in enumerate(row["rewards"]) if reward is not None]
+        two, coin = dice.permutation(known)[:2].tolist(), dice.permutation([0.0, 1.0]).tolist()
+        rewards = {
+            "flr": row["rewards"],
+            "flr-match": row["rewards"],
+            "direct": likelihoods,
+            "random-flr": [one if at in two else None for at, one in enumerate(row["rewards"])],
+            "random": [
+                coin[two.index(at)] if at in two else None for at in range(len(row["rewards"]))
+            ],
+        }
+        kept = {name: row[name] for name in ("prompt", "responses", "finish_reasons")}
+        yield {**kept, "rewards": rewards[arm]}
+
+
+def trained(arm: str, seed: int, scored: Path, work: Path, rate: float, name: str) -> Path:
+    """The policy of an arm and a seed."""
+    source, pairs = (work / "pairs" / f"{name}{end}.jsonl" for end in (".rewards", ""))
+    policy = work / "policies" / name
+    for folder in (source.parent, policy.parent):
+        folder.mkdir(exist_ok=True)
+    own = own_likelihoods(scored, work)
+    io.write(source, list(rewarded(arm, seed, io.read(str(scored)), own)))
+    control = "match" if arm == "flr-match" else "none"
+    options = MineOptions(min_margin=0.0, keep_unfinished=True, length_control=control, seed=seed)
+    mine_file(str(source), pairs, options)
+    options = AlignOptions(
+        lora=True,
+        learning_rate=rate,
+        max_steps=STEPS,
+        batch_size=BATCH,
+        seed=seed,
+        resume=policy.exists(),
+    )
+    align_file(str(pairs), policy, options, told(f"{name}: steps"), print)
+    return policy
+
+
+def compared(policies: Mapping[str, str], work: Path, form: Any, reward: str) -> dict[str, Any]:
+    """All policies on the evaluation prompts: results, and a row a prompt."""
+    options = CompareOptions(
+        reward=f"flr:mean:{reward}",
+        form=form,
+        max_new_tokens=MAX_NEW_TOKENS,
+        seed=1,
+        divergence=True,
+        verifiable=form == "user",
+        force=True,
+    )
+    folder = work / "compared"
+    done = compare_policies(policies, str(work / "evaluation.jsonl"), folder, options, told, print)
+    return {"results": done.results, "items": io.read(str(folder / "items.jsonl"))}
+
+
+def tuned(data: Path, work: Path) -> dict[str, Any]:
+    """The learning rate: the one with the highest mean reward by CHOOSING on other prompts.
+
+    What judges later has no say in it, and of rates that are equally good the smallest is taken.
+    """
+    scored, found = mined(TUNE, data, work), {}
+    policies = {"smollm2": "smollm2"}
+    for rate in LEARNING_RATES:
+        policies[f"{rate:g}"] = str(trained("flr", 0, scored, work, rate, f"{rate:g}"))
+    figures = compared(policies, work, "user", CHOOSING)["results"]["policies"]
+    for name in policies:
+        own = figures[name]["figures"]
+        found[name] = {
+            key: own[key] for key in ("reward", "characters", "unfinished", "divergence")
+        }
+    (reward,) = found["smollm2"]["reward"]
+    best = max(LEARNING_RATES, key=lambda rate: found[f"{rate:g}"]["reward"][reward]["value"])
+    return {"learning_rate": best, "figures": found}
+
+
+def evidence(data: Path, work: Path) -> dict[str, Any]:
+    """The figures of all arms."""
+    scored = mined(RUN, data, work)
+    named = {(arm, seed): f"{arm} {seed}" for arm in ARMS for seed in SEEDS}
+    policies = {"smollm2": "smollm2"}
+    for seed in SEEDS:
+        for arm in ARMS:
+            name = named[arm, seed]
+            path = trained(arm, seed, scored, work, LEARNING_RATE, name.replace(" ", "-"))
+            policies[name] = str(path)
+    views = {
+        form: compared(policies, work, form, JUDGING) for form in ("user", "role-switched")
+    }
+    return {"learning_rate": LEARNING_RATE, "arms": figures(views)}
+
+
+def figures(views: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Every arm beside the first policy and beside the random pairs."""
+    raise AssertionError("to be written")
+
+
+STAGES = {"tune": tuned, "run": evidence}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -109,13 +247,21 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=DRAWS)
+    parser.add_argument("what", choices=STAGES)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--output", "-o", type=Path, required=True)
     given = parser.parse_args(arguments)
     work = given.work / given.what
     work.mkdir(parents=True, exist_ok=True)
-    print(mined(DRAWS[given.what], given.data, work))
+    result = {
+        "date": date.today().isoformat(),
+        "command": f"python -m benchmarks.alignment {given.what} --data DIR --work DIR -o RESULT",
+        "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+        "versions": runs.versions(),
+        **STAGES[given.what](given.data, work),
+    }
+    given.output.write_text(json.dumps(runs.plain(result), indent=1) + "\n", "utf-8")
     return 0
 
 

@@ -1,192 +1,187 @@
-"""`flr demo`: 24 prompts, a good and a bad response to each, scored and ranked.
+"""`flr demo`: the whole path on a small scale, from scoring responses to a policy that was trained.
 
-The conversations go through the same door as a user's own: written as rows, scored by
-`score_file`, explained by `flr explain`. Nothing is chosen by its outcome: every response is
-ranked, every prompt that the model gets wrong is named, and the pair explained is the file's first.
+    score      24 prompts, each with a good response and one that fails in a known way
+    bench      does the reward tell them apart, and better than length does?
+    mine       the model's own responses to some of the prompts, the best against the worst
+    align      a few steps of DPO on those pairs
+    compare    the trained policy beside the first one, on the other prompts
+
+Every stage goes through the same door as a user's own data, by the command that is printed; the
+folder holds what each would leave behind. It is too small to make a policy better: it shows how.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shlex
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from flr import io
+from flr.benching import BenchOptions, bench
+from flr.cli import align as align_door
+from flr.cli import bench as bench_door
+from flr.cli import compare as compare_door
+from flr.cli.demo_scores import show_scores
 from flr.cli.explain import console
 from flr.cli.progress import bar
+from flr.comparing import CompareOptions, compare_policies
 from flr.demo import pairs
-from flr.explaining import explain_row
 from flr.files import make_folder
-from flr.report.explain.movements import Explained
-from flr.report.explain.terminal import render_terminal
-from flr.runs import Report
+from flr.mining import MineOptions, mine_file
+from flr.report.mined import text
 from flr.score_file import ScoreOptions, score_file
-from flr.score_record import SIDES
 from flr.sources import SMOLLM2
-from flr.stats import bootstrap_interval, pairwise_points
+from flr.training.preference import AlignOptions, align_file
 
-_NAMES = {"chosen": Text("good", "blue"), "rejected": Text("bad", "dark_orange")}
-
-_NARROW: dict[str, Any] = {
-    "box": None,
-    "pad_edge": False,
-    "padding": (0, 1, 0, 0),
-    "title_justify": "left",
-}
-"""Tables of 80 columns, whatever the model says."""
+TRAINED_ON = 16
+"""Prompts that are mined; the others are for the comparison."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
-    """One scored response: its prompt's id, `chosen` or `rejected`, and its rewards."""
+class _Demo:
+    """One run of the demo: where it writes, what it prints."""
 
-    id: str
-    side: str
-    reward: float
-    by_category: dict[str, float]
+    def __init__(self, folder: Path, model: str) -> None:
+        self.folder, self.model = folder, model
+        self.out, self.computed = console(), False
+        self._stage, self._begun = 0, time.perf_counter()
 
+    def stage(self, title: str, *command: str | Path) -> None:
+        """Prints what comes, and how to do the same by hand."""
+        self._stage += 1
+        self.out.print(Text(f"\n{self._stage} of 5  {title}", "bold"))
+        self.out.print(Text(f"       flr {shlex.join(map(str, command))}", "dim"), soft_wrap=True)
 
-def _write_input(folder: Path) -> Path:
-    """The conversations as rows of pairs, in a folder that is made where it is missing."""
-    make_folder(folder)
-    path = folder / "conversations.jsonl"
-    io.write(path, pairs())
-    return path
+    def progress_of(self, bars: ExitStack) -> Callable[[str], Any]:
+        """Bars on standard error, one a stage."""
+        return lambda unit: bars.enter_context(bar(Console(stderr=True), unit))
 
+    def write(self) -> None:
+        """The rows that the stages begin with."""
+        make_folder(self.folder)
+        prompts = [{"id": pair["id"], "prompt": pair["prompt"]} for pair in pairs()]
+        io.write(self.folder / "conversations.jsonl", pairs())
+        io.write(self.folder / "prompts.jsonl", prompts[:TRAINED_ON])
+        io.write(self.folder / "others.jsonl", prompts[TRAINED_ON:])
 
-def _responses(rows: Sequence[dict[str, Any]]) -> list[_Response]:
-    return [
-        _Response(row["id"], side, row[f"reward_{side}"], row[f"reward_{side}_by_category"])
-        for row in rows
-        for side in SIDES
-    ]
+    def score(self) -> None:
+        """Scores and ranks the conversations."""
+        source, output = self.folder / "conversations.jsonl", self.folder / "scored.jsonl"
+        options = ["--set", "short", "--per-followup"]
+        self.stage(
+            "Score 24 prompts, a good and a bad response to each",
+            *("score", source, "-o", output, "--model", self.model, *options),
+        )
+        # The short set: with the default one the first run would take minutes on a small machine.
+        given = ScoreOptions(model=self.model, set="short", per_followup=True, force=True)
+        with ExitStack() as bars:
+            report = score_file(str(source), output, given, self.progress_of(bars)("responses"))
+        self.computed |= bool(report.computed)
+        show_scores(self.out, output)
 
+    def bench(self) -> None:
+        """Holds the reward against trivial ones."""
+        source, output = self.folder / "conversations.jsonl", self.folder / "bench"
+        reward = "flr:short,direct,length,random"
+        self.stage(
+            "Bench: does the reward tell good from bad, and better than length does?",
+            *("bench", source, "-o", output, "--model", self.model, "--reward", reward),
+        )
+        given = BenchOptions(model=self.model, reward=reward, force=True)
+        with ExitStack() as bars:
+            progress = self.progress_of(bars)("conversations")
+            report = bench([str(source)], output, given, progress, command="flr demo")
+        self.computed |= bool(report.computed)
+        bench_door.show(self.out, output, report)
 
-def _ranking(responses: Sequence[_Response]) -> Table:
-    """Every response, the highest reward first."""
-    categories = list(responses[0].by_category)
-    caption = ", ".join(f"{name[:3]} = {name}" for name in categories)
-    table = Table(
-        title="All responses, ranked by their reward (nats/token)",
-        caption=f"rewards by category: {caption}",
-        caption_justify="left",
-        **_NARROW,
-    )
-    table.add_column("", justify="right")
-    table.add_column("reward", justify="right")
-    table.add_column("is")
-    table.add_column("response to", overflow="fold")
-    for name in categories:
-        table.add_column(name[:3], justify="right")
-    ranked = sorted(responses, key=lambda response: -response.reward)
-    for rank, one in enumerate(ranked, 1):
-        parts = [f"{part:+z.2f}" for part in one.by_category.values()]
-        table.add_row(str(rank), f"{one.reward:+z.3f}", _NAMES[one.side], one.id, *parts)
-    return table
+    def mine(self) -> None:
+        """Preference pairs from the model's own responses."""
+        source, output = self.folder / "prompts.jsonl", self.folder / "pairs.jsonl"
+        sampling = ["-n", "4", "--max-new-tokens", "32", "--keep-unfinished", "--set", "short"]
+        self.stage(
+            f"Mine: {TRAINED_ON} prompts, 4 responses each, the best against the worst",
+            *("mine", source, "-o", output, "--policy", self.model, "--model", self.model),
+            *sampling,
+        )
+        given = MineOptions(
+            policy=self.model,
+            model=self.model,
+            set="short",
+            n=4,
+            max_new_tokens=32,
+            keep_unfinished=True,
+            force=True,
+        )
+        with ExitStack() as bars:
+            report = mine_file(str(source), output, given, self.progress_of(bars))
+        self.computed |= bool(report.computed)
+        self.out.print(Text(text({**report.record, "examples": report.record["examples"][:1]})))
 
+    def align(self) -> None:
+        """A few steps of DPO."""
+        source, output = self.folder / "pairs.jsonl", self.folder / "policy"
+        options = ["--lora", "--max-steps", "6", "--batch-size", "4"]
+        self.stage(
+            "Align: six steps of DPO on the pairs",
+            *("align", source, "--policy", self.model, "-o", output, *options),
+        )
+        given = AlignOptions(policy=self.model, lora=True, max_steps=6, batch_size=4, force=True)
+        with ExitStack() as bars:
+            report = align_file(str(source), output, given, self.progress_of(bars)("steps"))
+        self.computed |= bool(report.computed)
+        align_door.show(self.out, output, report)
 
-def _margins(rows: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Reward of the good response less that of the bad one."""
-    return np.array([row["reward_chosen"] - row["reward_rejected"] for row in rows])
+    def compare(self) -> None:
+        """The trained policy beside the first one."""
+        source, output = self.folder / "others.jsonl", self.folder / "compare"
+        trained, reward = self.folder / "policy", "flr:short"
+        options = ["--reward", reward, "-n", "2", "--max-new-tokens", "32"]
+        self.stage(
+            f"Compare: the two policies on the other {len(pairs()) - TRAINED_ON} prompts",
+            *("compare", self.model, trained, "--prompts", source, "-o", output),
+            *("--model", self.model, *options),
+        )
+        given = CompareOptions(model=self.model, reward=reward, n=2, max_new_tokens=32, force=True)
+        policies = {self.model: self.model, "trained": str(trained)}
+        with ExitStack() as bars:
+            report = compare_policies(
+                policies, str(source), output, given, self.progress_of(bars), command="flr demo"
+            )
+        self.computed |= bool(report.computed)
+        compare_door.show(self.out, output, report)
 
-
-def _pairs_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Every prompt: whether the good response has the higher reward, and which one is longer."""
-    table = Table(
-        title="Is the good response above the bad one?",
-        **_NARROW,
-    )
-    table.add_column("prompt", overflow="fold")
-    table.add_column("bad fails in")
-    for header in ("good", "bad", "margin"):
-        table.add_column(header, justify="right")
-    table.add_column("")
-    table.add_column("longer")
-    for row, margin in zip(rows, _margins(rows).tolist(), strict=True):
-        numbers = [f"{one:+z.3f}" for one in (row["reward_chosen"], row["reward_rejected"], margin)]
-        verdict = Text("right", "blue") if margin > 0 else Text("WRONG", "bold dark_orange")
-        longer = "good" if len(row["chosen"]) > len(row["rejected"]) else "bad"
-        table.add_row(row["id"], row["fails"], *numbers, verdict, longer)
-    return table
-
-
-def _share(points: np.ndarray) -> str:
-    """How many are right, as a count and in percent, with its interval."""
-    low, high = bootstrap_interval(points)
-    return (
-        f"{points.sum():g} of {len(points)} ({points.mean():.0%}, "
-        f"95% interval {low:.0%} to {high:.0%})"
-    )
-
-
-def _verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Accuracy beside that of length, by category, and what is wrong, line by line."""
-    right = pairwise_points(_margins(rows))
-    lengths = np.array([float(len(row["chosen"]) - len(row["rejected"])) for row in rows])
-    fails = [row["fails"] for row in rows]
-    each = Counter[str]()
-    for name, point in zip(fails, right.tolist(), strict=True):
-        each[name] += point
-    wrong = [
-        f"{row['id']} ({row['fails']})" for row, one in zip(rows, right, strict=True) if one < 1
-    ]
-    return [
-        f"By reward, good is above bad: {_share(right)}",
-        f"By length, good is above bad: {_share(pairwise_points(lengths))}",
-        "By what the bad one fails in: "
-        + ", ".join(
-            f"{name} {each[name]:g} of {fails.count(name)}" for name in dict.fromkeys(fails)
-        ),
-        f"Wrong: {', '.join(wrong) or 'none'}",
-    ]
-
-
-def _with_names(explained: Explained) -> Explained:
-    first, second = (
-        replace(side, label=str(_NAMES[side.label])) for side in (explained.first, explained.second)
-    )
-    return replace(explained, first=first, second=second)
-
-
-def _show(out: Console, model: str, output: Path, report: Report) -> None:
-    """Prints ranking, verdict, one explanation, and what to do next."""
-    rows = io.read(str(output))
-    out.print(Text(), _ranking(_responses(rows)), Text(), _pairs_table(rows), Text(), sep="\n")
-    for line in _verdict(rows):
-        out.print(Text(line))
-    out.print(Text(f"\nThe first of these prompts, explained: {rows[0]['id']}", "bold"))
-    out.print(render_terminal(_with_names(explain_row(str(output), 1))))
-    made = "computed now" if report.computed else "computed before; nothing was computed now"
-    out.print(Text(f"\n{output} holds all of this ({model}, {made})."), soft_wrap=True)
-    out.print(Text("Next:"))
-    for command in (
-        f"flr explain {output} --row 2 --html why.html",
-        "flr score my.jsonl -o my.scored.jsonl --per-followup",
-        "flr followups show short",
-    ):
-        out.print(Text(f"    {command}"), soft_wrap=True)
+    def close(self) -> None:
+        """Says where everything lies, and what to do next."""
+        made = "computed now" if self.computed else "computed before; nothing was computed now"
+        seconds = time.perf_counter() - self._begun
+        self.out.print(Text(f"\nAll of it with {self.model} in {seconds:.0f} seconds ({made})."))
+        self.out.print(Text("Next:"))
+        for command in (
+            f"flr explain {self.folder / 'scored.jsonl'} --row 2 --html why.html",
+            "flr score my.jsonl -o my.scored.jsonl --per-followup",
+            "flr loop my-prompts.jsonl -o loop",
+        ):
+            self.out.print(Text(f"    {command}"), soft_wrap=True)
+        page = self.folder / "compare" / "report.html"
+        self.out.print(Text(f"Open {page} in a browser: the two policies side by side."))
 
 
 def demo(*, output: Path = Path("flr-demo"), model: str = SMOLLM2) -> None:
-    """Score 24 prompts, each with a good response and one that fails in a known way.
+    """The whole path on a small scale: score, bench, mine, align, compare.
 
-    Prints every response by its reward, which prompts the model gets right and wrong, and which of
-    the user's words tell the first good response from the bad one.
+    Scores 24 prompts, each with a good response and one that fails in a known way; holds the reward
+    against length and a coin; mines preference pairs from the model's own responses; trains it on
+    them for six steps; compares what came out with what it began with, and writes that as a page.
 
     Args:
-        output: folder for the rows and their rewards; files of an earlier demo are replaced.
+        output: folder for everything; files of an earlier demo are replaced.
         model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2.
     """
-    source, scored = _write_input(output), output / "scored.jsonl"
-    # The short set: with the default one the first run would take minutes on a small machine.
-    options = ScoreOptions(model=model, set="short", per_followup=True, force=True)
-    out = console()
-    out.print(Text(f"Scoring 24 prompts, a good and a bad response to each, with {model}."))
-    with bar(Console(stderr=True), "responses") as progress:
-        report = score_file(str(source), scored, options, progress)
-    _show(out, model, scored, report)
+    made = _Demo(output, model)
+    made.write()
+    for stage in (made.score, made.bench, made.mine, made.align, made.compare):
+        stage()
+    made.close()

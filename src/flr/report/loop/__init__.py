@@ -1,0 +1,1 @@
+"""The results of a loop as a page."""
