@@ -14,7 +14,7 @@ from flr.bench_files import FILES, RESULTS
 from flr.benching import BenchOptions, BenchReport, bench
 from flr.datasets.catalogue import SUITES
 from flr.errors import InputError, OptionError, OutputError, UserError
-from flr.evaluation.comparing import MOST_COMPARED
+from flr.evaluation.columns import MOST_COMPARED
 from flr.loading import load
 from tests.datasets.samples import put, put_set
 from tests.evaluation.planted import BAD, GOOD, PROMPTS

@@ -18,7 +18,7 @@ from flr.datasets import loading as datasets
 from flr.datasets.base import Dataset
 from flr.errors import OptionError, UserError
 from flr.evaluation.arms import Arms, parse
-from flr.evaluation.comparing import Outcome, Plan, Spent, fill, make_outcome, make_plan
+from flr.evaluation.columns import Outcome, Plan, Spent, fill, make_outcome, make_plan
 from flr.evaluation.robustness import attacked
 from flr.files import make_folder
 from flr.filling import Progress
