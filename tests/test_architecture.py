@@ -20,11 +20,11 @@ LAYERS = {
     "responses pairing labelling preference_formats preference_reading llama_factory_reading "
     "trainers checks mine_input",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "dataset_info datasets datasets.* generators generators.*",
+    "result_files dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
     4: "mined mined_files mined_pairs mined_labels mined_figures mining",
-    5: "explaining bench_record bench_files benching report report.*",
+    5: "explaining bench_record benching report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
