@@ -17,8 +17,8 @@ LAYERS = {
     0: "errors types",
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards resampling correlations stats messages rows prompts turns prompting "
-    "responses pairing labelling preference_formats preference_reading llama_factory_reading "
-    "trainers checks mine_input",
+    "responses diversity pairing labelling preference_formats preference_reading "
+    "llama_factory_reading trainers checks mine_input",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
@@ -31,7 +31,7 @@ LAYERS = {
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier generators.hf",
+    "engines.sharing engines.classifier engines.divergence generators.hf",
     "transformers": "models engines.* generators.hf loading policies",
     "huggingface_hub": "sources",
     "peft": "models",
