@@ -18,7 +18,7 @@ LAYERS = {
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards resampling correlations stats messages rows prompts turns prompting "
     "responses diversity pairing labelling preference_formats preference_reading "
-    "llama_factory_reading trainers checks mine_input",
+    "llama_factory_reading trainers checks mine_input verifiable_text verifiable_checks verifiable",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
@@ -42,7 +42,7 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups demo cli.*",
+    "yaml": "followup_yaml followups verifiable demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 
