@@ -17,32 +17,34 @@ LAYERS = {
     0: "errors types",
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards resampling correlations stats messages rows prompts turns prompting "
-    "responses pairing labelling preference_formats preference_reading llama_factory_reading "
-    "trainers checks mine_input",
+    "responses diversity pairing labelling preference_formats preference_reading "
+    "llama_factory_reading trainers checks mine_input verifiable_text verifiable_checks verifiable",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "dataset_info datasets datasets.* generators generators.* loop_state",
+    "result_files dataset_info datasets datasets.* generators generators.* loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
-    4: "mined mined_files mined_pairs mined_labels mined_figures mining",
-    5: "explaining bench_record bench_files benching report report.*",
+    4: "mined mined_files mined_pairs mined_labels mined_figures mining training training.* "
+    "comparing",
+    5: "loop explaining bench_record benching report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier generators.hf",
+    "engines.sharing engines.classifier engines.divergence generators.hf",
     "transformers": "models engines.* generators.hf loading policies",
     "huggingface_hub": "sources",
-    "peft": "models",
+    "peft": "models training.trl",
+    "trl": "training.trl",
     "pyarrow": "reading writing",
-    "datasets": "hub",
+    "datasets": "hub training.trl",
     "scipy": "correlations",
     "rich": "cli.* report.explain.terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups loop_state demo cli.*",
+    "yaml": "followup_yaml followups loop_state training.card verifiable demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from flr import followups, io
-from flr.bench_files import FILES, RESULTS
-from flr.benching import BenchOptions, BenchReport, bench
+from flr.benching import BenchOptions, bench
 from flr.datasets.catalogue import SUITES
 from flr.errors import InputError, OptionError, OutputError, UserError
-from flr.evaluation.comparing import MOST_COMPARED
+from flr.evaluation.columns import MOST_COMPARED
 from flr.loading import load
+from flr.result_files import RESULTS, ResultsReport
 from tests.datasets.samples import put, put_set
 from tests.evaluation.planted import BAD, GOOD, PROMPTS
+
+FILES = ("results.md", "items.jsonl", "report.html")
 
 ROWS = [
     {"prompt": prompt, "chosen": good, "rejected": bad, "subset": "xy"[at % 2]}
@@ -30,7 +32,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return str(path)
 
 
-def run(tmp: Path, model: Path, rows: list[dict[str, Any]] = ROWS, **given: Any) -> BenchReport:
+def run(tmp: Path, model: Path, rows: list[dict[str, Any]] = ROWS, **given: Any) -> ResultsReport:
     source = write(tmp / "pairs.jsonl", rows)
     robustness = given.pop("robustness", False)
     options = {"model": str(model), "dtype": "fp32", "threads": 1, "reward": "flr:short,length"}
@@ -38,7 +40,7 @@ def run(tmp: Path, model: Path, rows: list[dict[str, Any]] = ROWS, **given: Any)
     return bench([source], tmp / name, BenchOptions(**{**options, **given}), robustness=robustness)
 
 
-def only(report: BenchReport) -> dict[str, Any]:
+def only(report: ResultsReport) -> dict[str, Any]:
     (found,) = report.results["sets"].values()
     return found
 
@@ -266,7 +268,7 @@ def test_a_kill_while_results_are_written_leaves_none_that_are_not_whole(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flr.bench_files.page", killed)
+    monkeypatch.setattr("flr.result_files.write_text", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, tiny_model, reward="random", force=True)
     assert not (tmp_path / "out" / RESULTS).exists()

@@ -7,7 +7,7 @@ from typing import Any
 from flr.datasets.base import Dataset, Item
 from flr.evaluation import pairwise
 from flr.evaluation.arms import Arms
-from flr.evaluation.comparing import Outcome, Plan, Spent
+from flr.evaluation.columns import Outcome, Plan, Spent
 from flr.evaluation.evaluate import evaluate
 from flr.types import Message
 

@@ -7,22 +7,25 @@ In the output folder: `results.json` (every figure, and how it was made), `resul
 finished blocks, from which the same command goes on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal
 
-from flr import bench_files, bench_record, runs
+from flr import bench_record, result_files, runs
 from flr.datasets import loading as datasets
 from flr.datasets.base import Dataset
 from flr.errors import OptionError, UserError
 from flr.evaluation.arms import Arms, parse
-from flr.evaluation.comparing import Outcome, Plan, Spent, fill, make_outcome, make_plan
+from flr.evaluation.columns import Outcome, Plan, Spent, fill, make_outcome, make_plan
 from flr.evaluation.robustness import attacked
 from flr.files import make_folder
 from flr.filling import Progress
 from flr.options import ModelOptions, check_positive, check_workers
+from flr.report.bench.html import page
+from flr.report.bench.markdown import markdown
+from flr.result_files import ResultsReport
 from flr.runs import Store
 from flr.workers import divided
 
@@ -60,22 +63,6 @@ class BenchOptions(ModelOptions):
         check_positive("limit", self.limit)
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed}; 0 or more was expected")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class BenchReport:
-    """What a run did.
-
-    Args:
-        results: what results.json says.
-        computed: blocks that were computed now.
-        finished_before: whether the same command had been finished already.
-    """
-
-    results: Mapping[str, Any]
-    computed: int
-    finished_before: bool = False
 
 
 def _load(name: str, options: BenchOptions, *, robustness: bool) -> Dataset:
@@ -133,7 +120,7 @@ def bench(
     robustness: bool = False,
     command: str = "",
     warn: Callable[[str], None] = lambda _: None,
-) -> BenchReport:
+) -> ResultsReport:
     """Compares rewards on data sets and writes what came out.
 
     Args:
@@ -159,9 +146,9 @@ def bench(
     run_key = _run_key(plans, arms, options, notes)
     make_folder(output)
     asked = runs.plain({**asdict(options), "sets": [one.name for one in sets]})
-    earlier = bench_files.earlier(output, run_key, asked, force=options.force)
+    earlier = result_files.earlier(output, run_key, asked, verb="flr bench", force=options.force)
     if earlier is not None:
-        return BenchReport(earlier, computed=0, finished_before=True)
+        return ResultsReport(earlier, computed=0, finished_before=True)
     with Store(output / "run.sqlite") as store:
         computed = fill(store, plans, arms, progress)
         spent = {name: Spent() for name in arms.passes}
@@ -177,7 +164,12 @@ def bench(
         **_results(plans, outcomes, arms, options, robustness=robustness),
     }
     rows = [row for made in outcomes for row in bench_record.rows(made)]
-    return BenchReport(bench_files.write(output, results, rows), computed)
+    files = {
+        "results.md": markdown(results),
+        "items.jsonl": rows,
+        "report.html": page(results, rows),
+    }
+    return ResultsReport(result_files.write(output, results, files), computed)
 
 
 def _refusals(plans: Sequence[Plan]) -> Iterator[str]:

@@ -10,6 +10,9 @@ from flr.workers import Block, Result
 Progress = Callable[[int, int, int], None]
 """Told after each block: conversations done, conversations in all, tokens run for the block."""
 
+ProgressOf = Callable[[str], Progress]
+"""Gives the progress of a stage, by what it counts."""
+
 Work = Callable[[Sequence[Block]], Iterator[tuple[int, Result]]]
 """Works on blocks, in any order: index and result of each."""
 

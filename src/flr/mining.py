@@ -17,7 +17,7 @@ from typing import Any
 
 from flr import followups, io, mined_files, runs
 from flr.errors import OptionError, UserError
-from flr.filling import Progress
+from flr.filling import ProgressOf
 from flr.labelling import LabelOptions
 from flr.loading import Parts, prepare
 from flr.mine_input import Stage, first_stage, rows_of
@@ -35,9 +35,6 @@ from flr.sample_file import SampleOptions, sample_file
 from flr.score_file import ScoreOptions, check_scorable, score_file
 from flr.scoring import merged_weights
 from flr.workers import divided
-
-ProgressOf = Callable[[str], Progress]
-"""Gives the progress of a stage, by what it counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

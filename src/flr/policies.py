@@ -25,12 +25,18 @@ _PROBE = (Message("user", "Hello"),)
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyOptions:
-    """Which policy writes responses, and how they are drawn."""
+    """Which policy writes responses."""
 
     policy: str = SMOLLM2
     """Policy: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
     policy_revision: str | None = None
     """Branch, tag or commit of the policy's Hugging Face id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How responses are drawn, whatever the policy."""
+
     policy_chat_template: Path | None = None
     """Jinja file to render prompts with, in place of the policy's own template."""
     n: int = 8
@@ -51,6 +57,16 @@ class PolicyOptions:
     vllm: dict[str, str] = field(default_factory=dict[str, str])
     """Argument of vLLM's engine (--vllm.gpu_memory_utilization 0.5)."""
 
+    def __post_init__(self) -> None:
+        check_positive("sample_batch_tokens", self.sample_batch_tokens)
+        if not 0 <= self.seed < 2**63:
+            raise OptionError(f"--seed {self.seed}; a number from 0 to 2^63 - 1 was expected")
+        if self.sample_batch_tokens and self.engine == "vllm":
+            raise OptionError("--sample-batch-tokens is for --engine hf; vLLM batches by itself")
+        if self.vllm and self.engine != "vllm":
+            raise OptionError(f"--vllm.{next(iter(self.vllm))} is for --engine vllm")
+        assert self.sampling  # which checks the rest
+
     @property
     def sampling(self) -> Sampling:
         """How responses are drawn."""
@@ -63,19 +79,12 @@ class PolicyOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplerOptions(MachineOptions, PolicyOptions):
+class SamplerOptions(MachineOptions, SamplingOptions, PolicyOptions):
     """What a sampler is made of."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("sample_batch_tokens", self.sample_batch_tokens)
-        if not 0 <= self.seed < 2**63:
-            raise OptionError(f"--seed {self.seed}; a number from 0 to 2^63 - 1 was expected")
-        if self.sample_batch_tokens and self.engine == "vllm":
-            raise OptionError("--sample-batch-tokens is for --engine hf; vLLM batches by itself")
-        if self.vllm and self.engine != "vllm":
-            raise OptionError(f"--vllm.{next(iter(self.vllm))} is for --engine vllm")
-        assert self.sampling  # which checks the rest
+        SamplingOptions.__post_init__(self)
 
 
 @final

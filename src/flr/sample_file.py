@@ -164,6 +164,25 @@ def sample_file(
         UserError: what the options name cannot be found or used.
     """
     rows = io.load_prompts(source, split=options.split, limit=options.limit)
+    return sample_rows(rows, source, output, options, progress)
+
+
+def sample_rows(
+    rows: Sequence[PromptOfRow],
+    source: str,
+    output: Path,
+    options: SampleOptions,
+    progress: Progress = lambda _done, _total, _tokens: None,
+) -> Report:
+    """The same of rows that have been read; which of a file they are is the caller's affair.
+
+    Args:
+        rows: at least one.
+        source: where they are from, for errors and the record.
+        output: `.jsonl` or `.parquet`.
+        options: see `SampleOptions`.
+        progress: told of prompts done.
+    """
     io.check_output(output, [_written(row, _NOTHING) for row in rows])
     io.check_place(source, output)
     options = divided(options, options.samplers)

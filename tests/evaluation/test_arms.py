@@ -85,6 +85,42 @@ def test_two_sets_of_one_name_are_refused(options: ModelOptions, tmp_path: Path)
         parse(f"flr:short,flr:{path}", options, seed=0)
 
 
+def test_a_set_may_be_some_categories_of_one(options: ModelOptions, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(followups.to_yaml(SHORT).replace("name: short", "name: mine"), "utf-8")
+    text = "flr:mean:default:relevance+correctness,flr:short:following,flr"
+    arms = parse(f"{text},flr:sum:{path}:relevance", options, seed=0)
+    assert named(arms) == [
+        "flr:mean:default:relevance+correctness",
+        "flr:mean:short:following",
+        "flr:mean:default",
+        "flr:sum:mine:relevance",
+    ]
+    sets = only_pass(arms).parts.followup_sets
+    assert [one.categories for one in sets][:2] == [("relevance", "correctness"), ("following",)]
+
+
+def test_each_of_several_follow_up_models_makes_the_rewards(
+    options: ModelOptions, tiny_model: Path
+) -> None:
+    other = f"{tiny_model}/"
+    models = [options.model, other, options.model]
+    text = f"flr:short,direct,length,dpo:{other}:{options.model}"
+    arms = parse(text, options, seed=0, models=models)
+    assert named(arms) == [
+        *(f"flr:mean:short@{model}" for model in (options.model, other)),
+        *(f"direct:{way}@{model}" for model in (options.model, other) for way in ("mean", "sum")),
+        "length",
+        f"dpo:{other}:{options.model}",
+    ]
+    assert list(arms.passes) == [options.model, other]
+    for arm in arms.arms[:2]:
+        assert arm.passes == (arm.name.partition("@")[2],)
+    for one in arms.passes.values():
+        assert isinstance(one, ModelPass)
+        assert one.parts.wanted == Wanted(followups=True, response=True)
+
+
 def test_rewards_of_one_model_share_its_pass(options: ModelOptions) -> None:
     arms = parse("flr:short,direct,flr:official:short,flr", options, seed=0)
     asked = only_pass(arms)
@@ -114,7 +150,9 @@ def test_a_name_twice_is_one_reward(options: ModelOptions) -> None:
         ("pmi", "Did you mean 'flr:pmi'"),
         ("dpo:one:", "dpo:MODEL:REF"),
         ("flr:no-such-set", "no-such-set"),
-        ("flr:meen:short", "meen:short"),
+        ("flr:meen:short", "no reward 'flr:meen:short': .*Did you mean 'mean'"),
+        ("flr:nothing:short", "nothing"),
+        ("flr:short:relevanc", "Did you mean 'relevance'"),
         ("FLR", r"Write 'flr\[:VARIANT\]"),
     ],
 )

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flr.benching import BenchOptions, BenchReport
+from flr.benching import BenchOptions
 from flr.benching import bench as run_bench
 from flr.cli.progress import bar
 from flr.datasets.loading import available
 from flr.report.bench.words import SPOILT, kind_of
+from flr.result_files import ResultsReport
 
 app = App(name="bench")
 
@@ -108,7 +109,7 @@ def _run(names: tuple[str, ...], output: Path, options: BenchOptions, *, robustn
     show(console, output, report)
 
 
-def show(console: Console, output: Path, report: BenchReport) -> None:
+def show(console: Console, output: Path, report: ResultsReport) -> None:
     """Prints the main figures of a run."""
     for name, found in report.results["sets"].items():
         table = Table(box=None, pad_edge=False)

@@ -58,20 +58,36 @@ class Head:
             Two rows, fp32: the logit of `ids[i]` at `node[i]`, and the log-sum-exp of all logits
             there (nats).
         """
-        device = self.model.device
-        inputs = {name: value.to(device) for name, value in inputs.items()}
-        output = self.body(input_ids=tokens.to(device), use_cache=False, **inputs)
-        hidden = output.last_hidden_state.flatten(0, 1)
         unique, place = np.unique(node, return_inverse=True)
         order = np.argsort(place, kind="stable")
         result = np.empty((2, len(node)), np.float32)
-        for first in range(0, len(unique), self.chunk):
-            chunk = torch.from_numpy(unique[first : first + self.chunk])
-            logits = self._logits(output, hidden[chunk.to(hidden.device)])
+        for at, logits in enumerate(self.logits(tokens, unique, **inputs)):
+            first = at * self.chunk
             begin, stop = np.searchsorted(place[order], [first, first + self.chunk])
             reads = order[begin:stop]
             result[:, reads] = _pick(logits, place[reads] - first, ids[reads])
         return result
+
+    def logits(
+        self, tokens: Int[Tensor, "row token"], node: Int[np.ndarray, " read"], **inputs: Tensor
+    ) -> Iterator[Float[Tensor, "part vocabulary"]]:
+        """Runs the body once and gives all logits at some positions, a chunk of them at a time.
+
+        Args:
+            tokens: what is run.
+            node: positions in `tokens`, counted through its rows one after the other.
+            inputs: what else the body takes, shaped as `tokens`.
+
+        Yields:
+            The logits of the next `chunk` positions, fp32.
+        """
+        device = self.model.device
+        inputs = {name: value.to(device) for name, value in inputs.items()}
+        output = self.body(input_ids=tokens.to(device), use_cache=False, **inputs)
+        hidden = output.last_hidden_state.flatten(0, 1)
+        for first in range(0, len(node), self.chunk):
+            chunk = torch.from_numpy(node[first : first + self.chunk])
+            yield self._logits(output, hidden[chunk.to(hidden.device)])
 
     def _logits(
         self, output: ModelOutput, states: Float[Tensor, "node width"]

@@ -8,8 +8,10 @@
     dpo:MODEL:REF          log-likelihood of the response under MODEL less that under REF
     judge:MODEL            a chat model, asked which of two responses is better, in both orders
 
-Rewards of one model share its one pass: all `flr` rewards, `direct`, and `dpo` where it names the
-follow-up model.
+A set may be some categories of one (`flr:mean:default:relevance+correctness`). Rewards of one model
+share its one pass: all `flr` rewards, `direct`, and `dpo` where it names the follow-up model. Where
+there are several follow-up models, `flr` and `direct` are asked of each, and say of which
+(`flr:mean:default@MODEL`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +23,7 @@ from jaxtyping import Float
 
 from flr import followups
 from flr.datasets.base import Item
-from flr.errors import OptionError, did_you_mean
+from flr.errors import FollowUpError, OptionError, did_you_mean
 from flr.evaluation.baselines import coin, judged, length, preferences
 from flr.evaluation.passes import ClassifierPass, ModelPass, Pass
 from flr.measuring import Measured, Wanted
@@ -118,8 +120,9 @@ class _Needs:
 class _Building:
     """Collects arms, and what they need of which model."""
 
-    def __init__(self, options: ModelOptions, seed: int) -> None:
+    def __init__(self, options: ModelOptions, seed: int, models: Sequence[str]) -> None:
         self.options, self.seed = options, seed
+        self.models = list(dict.fromkeys(models)) or [options.model]
         self.arms: list[Arm] = []
         self.needs: dict[str, _Needs] = {}
         self.judges: list[str] = []
@@ -137,22 +140,32 @@ class _Building:
     def _of_model(self, model: str) -> _Needs:
         return self.needs.setdefault(model, _Needs())
 
+    def _by(self, name: str, model: str) -> str:
+        """The name of a reward that a follow-up model makes."""
+        return f"{name}@{model}" if len(self.models) > 1 else name
+
     def _flr(self, rest: str) -> list[Arm]:
         first, _, second = rest.partition(":")
         known = [variant.name for variant in VARIANTS]
         variant, name = (first, second) if first in known else ("mean", rest)
-        followup_set = followups.load(name or "default")
-        needs = self._of_model(self.options.model)
-        begin, end = needs.place(followup_set)
-        needs.wanted |= WANTED[variant]
-        made = _followup_value(followup_set, variant, begin, end)
+        followup_set = _set_of(name or "default", variant_too=first == variant)
         name, digest = f"flr:{variant}:{followup_set.name}", followups.digest(followup_set)
-        return [Arm(name, (self.options.model,), made, definition=digest)]
+        arms: list[Arm] = []
+        for model in self.models:
+            needs = self._of_model(model)
+            begin, end = needs.place(followup_set)
+            needs.wanted |= WANTED[variant]
+            made = _followup_value(followup_set, variant, begin, end)
+            arms.append(Arm(self._by(name, model), (model,), made, definition=digest))
+        return arms
 
     def _direct(self, _: str) -> list[Arm]:
-        self._of_model(self.options.model).wanted |= Wanted(response=True)
-        passes = (self.options.model,)
-        return [Arm("direct:mean", passes, _direct_mean), Arm("direct:sum", passes, _direct_sum)]
+        arms: list[Arm] = []
+        for model in self.models:
+            self._of_model(model).wanted |= Wanted(response=True)
+            for name, made in (("direct:mean", _direct_mean), ("direct:sum", _direct_sum)):
+                arms.append(Arm(self._by(name, model), (model,), made))
+        return arms
 
     def _length(self, _: str) -> list[Arm]:
         return [Arm("length", (), _of_text(length))]
@@ -194,6 +207,23 @@ class _Building:
         if model == self.options.model:
             return self.options
         return replace(self.options, model=model, revision=None, chat_template=None)
+
+
+def _set_of(name: str, *, variant_too: bool) -> FollowUpSet:
+    """The follow-up set of a reward; what stands before a colon may be a variant misspelt.
+
+    Raises:
+        FollowUpError: there is no such set.
+        OptionError: nor such a variant, though one is spelt nearly so.
+    """
+    try:
+        return followups.load(name)
+    except FollowUpError as error:
+        first, colon, _ = name.partition(":")
+        near = did_you_mean(first, [variant.name for variant in VARIANTS])
+        if variant_too or not colon or not near:
+            raise
+        raise OptionError(f"--reward: no reward 'flr:{name}': {error}{near}") from error
 
 
 def _no_reward(text: str) -> OptionError:
@@ -264,7 +294,14 @@ def _preferred(item: Item, found: Sequence[Sequence[Measured]]) -> Valued:
     return Valued(preferences(item, found[0]))
 
 
-def parse(text: str, options: ModelOptions, *, seed: int, workers: int | None = None) -> Arms:
+def parse(
+    text: str,
+    options: ModelOptions,
+    *,
+    seed: int,
+    workers: int | None = None,
+    models: Sequence[str] = (),
+) -> Arms:
     """The rewards of a comma-separated list of names, and the passes that they need.
 
     Args:
@@ -272,12 +309,13 @@ def parse(text: str, options: ModelOptions, *, seed: int, workers: int | None = 
         options: how the follow-up model is loaded.
         seed: of the coin.
         workers: processes of a pass; None for one a GPU, or one on CPU.
+        models: the follow-up models; empty for that of the options alone.
 
     Raises:
         OptionError: no such reward.
         UserError: a model or a follow-up set that cannot be found or used.
     """
-    building = _Building(options, seed)
+    building = _Building(options, seed, models)
     for name in text.split(","):
         building.add(name.strip())
     return Arms(tuple(building.arms), building.passes(workers))

@@ -6,7 +6,6 @@ has a paired interval. What is not a finite number is an error, never left out.
 
 import math
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from flr.evaluation import pairwise, ranking, rating
 from flr.evaluation.figures import (
     Column,
     Figures,
-    Key,
     check_values,
     figure,
+    filled,
     group_indices,
     labels,
     most_common_share,
@@ -67,17 +66,6 @@ def _chance(dataset: Dataset) -> float:
     return float(np.mean([1 / way for way in ways]))
 
 
-def _filled(plain: Mapping[str, Any], found: Mapping[Key, Estimate]) -> dict[str, Any]:
-    """The result of one reward: each figure in its place."""
-    result = deepcopy(dict(plain))
-    for key, estimate in found.items():
-        place = result
-        for part in key:
-            place = place.setdefault(part, {})
-        place.update(figure(estimate))
-    return result
-
-
 def _rewards(
     dataset: Dataset, columns: Mapping[str, Column], reference: str | None, groups: int, seed: int
 ) -> dict[str, Any]:
@@ -89,7 +77,7 @@ def _rewards(
         found = estimates(figures.statistics, groups, seed)
         own = found[figures.compared]
         results[name] = {
-            **_filled(figures.plain, found),
+            **filled(figures.plain, found),
             "difference": None if theirs is None else figure(own - theirs),
         }
         theirs = own if name == reference else theirs

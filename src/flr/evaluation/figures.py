@@ -7,6 +7,7 @@ What has no answer is None.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,3 +154,23 @@ def figure(estimate: Estimate) -> dict[str, Any]:
         "interval": [_plain(end) for end in estimate.interval()],
         "count": estimate.count,
     }
+
+
+def filled(plain: Mapping[str, Any], found: Mapping[Key, Estimate]) -> dict[str, Any]:
+    """Figures as plain data, each in its place.
+
+    Args:
+        plain: what the result holds beside them.
+        found: an estimate by its place.
+
+    Example:
+        >>> filled({"ties": 0}, {("subsets", "a"): Estimate(1.0, np.ones(9), 3)})
+        {'ties': 0, 'subsets': {'a': {'value': 1.0, 'interval': [1.0, 1.0], 'count': 3}}}
+    """
+    result = deepcopy(dict(plain))
+    for key, estimate in found.items():
+        place = result
+        for part in key:
+            place = place.setdefault(part, {})
+        place.update(figure(estimate))
+    return result
