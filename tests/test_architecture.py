@@ -32,8 +32,8 @@ LAYERS = {
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier engines.divergence generators.hf",
-    "transformers": "models engines.* generators.hf loading policies",
+    "engines.sharing engines.classifier engines.divergence generators.hf training.trl",
+    "transformers": "models engines.* generators.hf loading policies training.trl",
     "huggingface_hub": "sources",
     "peft": "models training.trl",
     "trl": "training.trl",

@@ -35,6 +35,8 @@ app.command(
 app.command(
     "flr.cli.check:check", name="check", help="Check that a trainer will understand a file."
 )
+app.command("flr.cli.align:align", name="align", help="Train a policy on preference data.")
+app.command("flr.cli.loop:app", name="loop", help="Sample, mine, align, evaluate, round by round.")
 app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."
 )
@@ -45,7 +47,7 @@ app.command(
 app.command(
     "flr.cli.doctor:doctor", name="doctor", help="Check that a model is scored right, and how fast."
 )
-app.command("flr.cli.demo:demo", name="demo", help="Score 24 conversations with the default model.")
+app.command("flr.cli.demo:demo", name="demo", help="The whole path on a small scale.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,7 +105,7 @@ def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
     return (found,), rest[:at] + rest[at + 2 :]
 
 
-KEYED = ("weights", "vllm")
+KEYED = ("weights", "vllm", "trl")
 """Options that have names below them."""
 
 

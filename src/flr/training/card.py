@@ -26,12 +26,13 @@ def card(record: Mapping[str, Any], *, is_adapter: bool) -> str:
         is_adapter: whether the folder holds an adapter alone.
     """
     method, base = record["method"], record["policy"]["name"]
-    head = {"library_name": "peft" if is_adapter else "transformers", "tags": ["flr", "trl", method]}
+    head = {
+        "library_name": "peft" if is_adapter else "transformers",
+        "tags": ["flr", "trl", method],
+    }
     if is_adapter or "/" in base:
         head["base_model"] = base
-    loading = (
-        "AutoPeftModelForCausalLM, from peft" if is_adapter else "AutoModelForCausalLM"
-    )
+    loading = "AutoPeftModelForCausalLM, from peft" if is_adapter else "AutoModelForCausalLM"
     lines = [
         "---",
         yaml.safe_dump(head, sort_keys=True).strip(),
@@ -52,5 +53,8 @@ def card(record: Mapping[str, Any], *, is_adapter: bool) -> str:
         "sha256 of the data": record["input_sha256"],
     }
     lines += [*_table("Made from", made), *_table("Figures", record["figures"])]
-    lines += [*_table("Settings of TRL", record["settings"]), *_table("Versions", record["versions"])]
+    lines += [
+        *_table("Settings of TRL", record["settings"]),
+        *_table("Versions", record["versions"]),
+    ]
     return "\n".join(lines)

@@ -1,13 +1,13 @@
 """The folder of a trained policy: who made it, whether it is whole, what of a stopped run is left.
 
-    DIR/*.safetensors, config.json, tokenizer.json, ...    the model
-    DIR/README.md, DIR/align.json                          its card and its record
-    DIR/checkpoints/                                       of a run that is not finished
+DIR/*.safetensors, config.json, tokenizer.json, ...    the model
+DIR/README.md, DIR/align.json                          its card and its record
+DIR/checkpoints/                                       of a run that is not finished
 """
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def last_checkpoint(output: Path) -> Path | None:
 
 
 def close(
-    output: Path, run_key: str, record: Mapping[str, Any], *, is_main: bool
+    output: Path, run_key: str, record: Mapping[str, Any], files: Sequence[str]
 ) -> dict[str, Any]:
     """Writes card and record beside the weights, then removes the checkpoints.
 
@@ -115,19 +115,12 @@ def close(
         output: the folder, with the model in it.
         run_key: of the run.
         record: what is known of it.
-        is_main: whether this process writes, of several that train together.
+        files: names of those that the model is made of.
     """
     plain = runs.plain(dict(record))
-    if is_main:
-        is_adapter = (output / "adapter_config.json").is_file()
-        write_text(output / CARD, card(plain, is_adapter=is_adapter))
-        names = sorted(path.name for path in output.iterdir() if path.is_file())
-        written = {
-            name: runs.file_sha256(output / name)
-            for name in names
-            if name != RECORD and not name.startswith(".")
-        }
-        plain = {"run": run_key, **plain, "written": written}
-        write_text(output / RECORD, json.dumps(plain, indent=1) + "\n")
-        shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
-    return plain
+    write_text(output / CARD, card(plain, is_adapter="adapter_config.json" in files))
+    written = {name: runs.file_sha256(output / name) for name in (*files, CARD)}
+    whole = {"run": run_key, **plain, "written": written}
+    write_text(output / RECORD, json.dumps(whole, indent=1) + "\n")
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    return whole

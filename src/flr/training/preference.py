@@ -8,8 +8,7 @@ with the same weights as an undisturbed one where the arithmetic is the same.
 """
 
 import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from flr import devices, io, models, runs, sources
 from flr.checking import check_file
-from flr.errors import InputError, ModelError, OptionError, OutputError, Problem
+from flr.errors import InputError, OptionError, Problem
 from flr.filling import Progress
 from flr.loading import read_template
 from flr.options import MachineOptions
@@ -26,10 +25,12 @@ from flr.runs import Report
 from flr.sources import Source
 from flr.training import folder as trained
 from flr.training.settings import Machine, TrainingOptions, settings
-from flr.training.trl import Trained, config_names, train
+from flr.training.trl import Data, Trained, check_settings, train
 
 COLUMNS = {"dpo": ("prompt", "chosen", "rejected"), "kto": ("prompt", "completion", "label")}
 """What of a row TRL is given."""
+
+_TEMPLATE = "--policy-chat-template"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +80,7 @@ def _rows(source: str, method: str) -> list[dict[str, Any]]:
     return [{name: row[name] for name in names} for row in rows]
 
 
-def _check(
-    source: str, name: str, options: AlignOptions, warn: Callable[[str], None]
-) -> list[str]:
+def _check(source: str, name: str, options: AlignOptions, warn: Callable[[str], None]) -> list[str]:
     """What `flr check` finds; told, and where it is wrong, the end unless that is accepted.
 
     Raises:
@@ -131,7 +130,7 @@ def _run_key(
             "rows": rows,
             "held_out": held_out,
             "policy": source.identity,
-            "template": read_template(options.policy_chat_template, "--policy-chat-template"),
+            "template": read_template(options.policy_chat_template, _TEMPLATE),
             "machine": asdict(_machine(options)),
             "threads": options.threads or devices.THREADS,
             "versions": trained.versions(),
@@ -161,7 +160,7 @@ def align_file(
         OptionError: options that do not fit each other, or a missing library.
         OutputError: the folder holds something else, or a run that was stopped.
     """
-    config_names(options)  # which says what is missing
+    check_settings(options)
     rows = _rows(source, options.method)
     held_out = _rows(options.held_out, options.method) if options.held_out else []
     policy = sources.locate(options.policy, revision=options.policy_revision)
@@ -182,7 +181,15 @@ def align_file(
         held_out=bool(held_out),
     )
     trained.begin(output, run_key, force=options.force)
-    done = train(policy, rows, held_out, output, options, made, progress)
+    done = train(
+        policy,
+        Data(rows, held_out, read_template(options.policy_chat_template, _TEMPLATE)),
+        output,
+        options,
+        made,
+        progress,
+        keep_adapter=options.keep_adapter,
+    )
     record = {
         "method": options.method,
         "input": source,
@@ -197,7 +204,9 @@ def align_file(
         **_found(done),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return Report(trained.close(output, run_key, record, is_main=done.is_main), computed=done.steps)
+    if done.is_main:
+        record = trained.close(output, run_key, record, done.files)
+    return Report(record, computed=done.steps)
 
 
 def _sha256(source: str) -> str | None:
