@@ -7,6 +7,7 @@ those that pass is done elsewhere.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -54,7 +55,8 @@ class VerifiablePrompt:
         """Whether a response does what the prompt asks, as far as a program can see.
 
         A copy of the prompt or of a part of it, the same words over and over, and more than
-        `LONGEST` characters fail whatever the kind; an empty response passes no check.
+        `LONGEST` characters fail whatever the kind; an empty response passes no check. Where the
+        prompt stands in the response among other things, those have to pass without it too.
 
         Args:
             response: the text, without template tokens or think blocks.
@@ -67,7 +69,9 @@ class VerifiablePrompt:
         """
         if len(response) > LONGEST or echoes(response, self.prompt) or repeats_itself(response):
             return False
-        return CHECKS[self.kind](response, **self.arguments)
+        rest = re.sub(re.escape(self.prompt), " ", response, flags=re.IGNORECASE)
+        check = CHECKS[self.kind]
+        return all(check(text, **self.arguments) for text in {response, rest})
 
 
 def _is_text(value: Any) -> bool:

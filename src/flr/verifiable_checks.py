@@ -52,15 +52,20 @@ def number(response: str, *, answer: float | int, given: Collection[float | int]
     return bool(stated) and all(value == answer for value in stated)
 
 
-_ITEM = re.compile(r"^([ \t]*)(?:[-*+•–]|\(?\d+[.)])[ \t]+(\S.*)$", re.MULTILINE)
+def _is_about(response: str, about: Sequence[str]) -> bool:
+    return not about or any(touches(response, beginning) for beginning in about)
+
+
+_ITEM = re.compile(r"(\s*)(?:[-*+•–]|\(?\d+[.)])\s+(\S.*)")
 _LONGEST = 4
+"""Words of an item between commas; longer ones are the parts of a sentence."""
 
 
 def _in_lines(response: str) -> list[str]:
     """The lines with a bullet or number before them; lines indented below others are details."""
-    found = [(len(indent.expandtabs()), item) for indent, item in _ITEM.findall(response)]
-    least = min((indent for indent, _ in found), default=0)
-    return [item for indent, item in found if indent == least]
+    found = [match.groups() for match in map(_ITEM.match, response.splitlines()) if match]
+    least = min((len(indent) for indent, _ in found), default=0)
+    return [item for indent, item in found if len(indent) == least]
 
 
 def _in_commas(response: str) -> list[str]:
@@ -102,10 +107,6 @@ def items(
     contents = {" ".join(words_of(item)) for item in found} - {""}
     fits = all(any(mentions(item, one) for one in among) for item in found) if among else True
     return len(found) == len(contents) == count and fits and _is_about(response, about)
-
-
-def _is_about(response: str, about: Sequence[str]) -> bool:
-    return not about or any(touches(response, beginning) for beginning in about)
 
 
 def contains(response: str, *, words: Sequence[str], about: Sequence[str] = ()) -> bool:
@@ -190,7 +191,7 @@ def ends_with(response: str, *, sentence: str, about: Sequence[str]) -> bool:
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_FENCED = re.compile(r"```(?:json)?[ \t]*\r?\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
 
 
 def _no_constant(name: str) -> None:
@@ -228,6 +229,8 @@ def _is_a(value: Any, kind: str) -> bool:
 def _same(value: Any, expected: Any) -> bool:
     if isinstance(value, str) and isinstance(expected, str):
         return words_of(value) == words_of(expected)
+    if isinstance(value, list) and isinstance(expected, list):
+        return len(value) == len(expected) and all(map(_same, value, expected))
     return value == expected
 
 

@@ -83,18 +83,19 @@ def _runs(text: str, length: int) -> list[tuple[str, ...]]:
 def echoes(response: str, prompt: str) -> bool:
     """Whether a response is a copy of the prompt, or of a part of it.
 
-    It is where at least four in five of its runs of four words stand in the prompt. A response of
-    fewer than four words is none.
+    It is where at least four in five of its runs of four words stand in the prompt; a shorter
+    response is one run.
 
     Example:
         >>> prompt = "How many eggs are in three boxes of six eggs?"
-        >>> echoes("how many eggs are in three boxes?", prompt)
-        True
+        >>> echoes("How many eggs are in three boxes?", prompt), echoes("Six eggs", prompt)
+        (True, True)
         >>> echoes("There are 18 eggs in three boxes of six eggs.", prompt)
         False
     """
-    own, theirs = _runs(response, _RUN), set(_runs(prompt, _RUN))
-    return bool(own) and sum(run in theirs for run in own) >= _COPIED * len(own)
+    length = min(_RUN, len(words_of(response)))
+    own, theirs = _runs(response, length), set(_runs(prompt, length))
+    return length > 0 and sum(run in theirs for run in own) >= _COPIED * len(own)
 
 
 def repeats_itself(response: str) -> bool:
