@@ -18,7 +18,8 @@ LAYERS = {
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards resampling correlations stats messages rows prompts turns prompting "
     "responses pairing labelling preference_formats preference_reading llama_factory_reading "
-    "trainers checks mine_input verifiable_text verifiable_checks verifiable",
+    "trainers checks mine_input verifiable_text verifiable_json "
+    "verifiable_checks verifiable_yaml verifiable",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
@@ -42,7 +43,7 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups verifiable demo cli.*",
+    "yaml": "followup_yaml followups verifiable_yaml demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 
