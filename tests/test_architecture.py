@@ -18,21 +18,24 @@ LAYERS = {
     1: "followup_checks followup_yaml published scripts followups spans template chat "
     "template_report rewards resampling correlations stats messages rows prompts turns prompting "
     "responses diversity pairing labelling preference_formats preference_reading "
-    "llama_factory_reading trainers checks mine_input verifiable_text verifiable_checks verifiable",
+    "llama_factory_reading trainers checks mine_input verifiable_text verifiable_json "
+    "verifiable_checks verifiable_yaml verifiable",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files dataset_info datasets datasets.* generators generators.* loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
-    4: "mined mined_files mined_pairs mined_labels mined_figures mining training training.* "
-    "comparing",
-    5: "loop explaining bench_record benching report report.*",
+    4: "comparison comparison.* mined mined_files mined_pairs mined_labels mined_figures mining "
+    "training training.*",
+    5: "explaining bench_record benching comparing loop integrations integrations.* report "
+    "report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier engines.divergence generators.hf training.trl",
+    "engines.sharing engines.classifier engines.divergence generators.hf training.trl "
+    "integrations.openrlhf",
     "transformers": "models engines.* generators.hf loading policies training.trl",
     "huggingface_hub": "sources",
     "peft": "models training.trl",
@@ -43,8 +46,9 @@ ROOMS = {
     "rich": "cli.* report.explain.terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
-    "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups loop_state training.card verifiable demo cli.*",
+    "matplotlib": "report.svg",
+    "yaml": "followup_yaml followups verifiable_yaml loop_state training.card "
+    "integrations.settings demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 

@@ -6,12 +6,10 @@ the kind (a copy of the prompt, one sentence over and over) is `VerifiablePrompt
 Form is judged to the letter; content only as far as single words go.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
 
+from flr.verifiable_json import json_keys
 from flr.verifiable_text import mentions, numbers, states, touches, words_of
 
 ENOUGH = 4
@@ -19,14 +17,6 @@ ENOUGH = 4
 
 FORMS = ("lines", "commas")
 """How the items of a list may be set apart."""
-
-TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "string": str,
-    "number": (int, float),
-    "boolean": bool,
-    "list": list,
-}
-"""What the value of a JSON key may have to be."""
 
 
 def number(response: str, *, answer: float | int, given: Collection[float | int] = ()) -> bool:
@@ -52,15 +42,17 @@ def number(response: str, *, answer: float | int, given: Collection[float | int]
     return bool(stated) and all(value == answer for value in stated)
 
 
-_ITEM = re.compile(r"^([ \t]*)(?:[-*+•–]|\(?\d+[.)])[ \t]+(\S.*)$", re.MULTILINE)
+_ITEM = re.compile(r"(\s*)(?:[-*+•–]|\(?\d+[.)])\s+(\S.*)")
 _LONGEST = 4
+"""Words of an item between commas; longer ones are the parts of a sentence."""
 
 
 def _in_lines(response: str) -> list[str]:
-    """The lines with a bullet or number before them; lines indented below others are details."""
-    found = [(len(indent.expandtabs()), item) for indent, item in _ITEM.findall(response)]
+    """The lines with a bullet or number before them; those indented below others are details."""
+    matches = [match for match in map(_ITEM.match, response.splitlines()) if match]
+    found = [(len(match[1].expandtabs()), match[2]) for match in matches]
     least = min((indent for indent, _ in found), default=0)
-    return [item for indent, item in found if indent == least]
+    return [item for indent, item in found if indent < least + 2]
 
 
 def _in_commas(response: str) -> list[str]:
@@ -82,8 +74,9 @@ def items(
     """Whether a response is a list of exactly so many different things.
 
     In `lines`, each line that begins with a bullet or a number and a space is an item; other lines
-    (an introduction) do not count. In `commas`, the response is the list and nothing else, on one
-    line, each item at most four words; an `and` before the last one is no matter.
+    (an introduction) do not count, nor do items indented below others. In `commas`, the response is
+    the list and nothing else, on one line, each item at most four words; an `and` before the last
+    one is no matter.
 
     Args:
         response: the text.
@@ -100,12 +93,8 @@ def items(
     """
     found = (_in_lines if form == "lines" else _in_commas)(response)
     contents = {" ".join(words_of(item)) for item in found} - {""}
-    fits = all(any(mentions(item, one) for one in among) for item in found) if among else True
-    return len(found) == len(contents) == count and fits and _is_about(response, about)
-
-
-def _is_about(response: str, about: Sequence[str]) -> bool:
-    return not about or any(touches(response, beginning) for beginning in about)
+    fits = not among or all(mentions(item, *among) for item in found)
+    return len(found) == len(contents) == count and fits and touches(response, *about)
 
 
 def contains(response: str, *, words: Sequence[str], about: Sequence[str] = ()) -> bool:
@@ -124,7 +113,7 @@ def contains(response: str, *, words: Sequence[str], about: Sequence[str] = ()) 
     """
     told = sum(len(words_of(phrase)) for phrase in words)
     found = all(mentions(response, phrase) for phrase in words)
-    return found and len(words_of(response)) >= told + ENOUGH and _is_about(response, about)
+    return found and len(words_of(response)) >= told + ENOUGH and touches(response, *about)
 
 
 def avoids(response: str, *, words: Sequence[str], about: Sequence[str]) -> bool:
@@ -142,8 +131,8 @@ def avoids(response: str, *, words: Sequence[str], about: Sequence[str]) -> bool
         >>> avoids("", **rule), avoids("I cannot help you there.", **rule)
         (False, False)
     """
-    free = not any(mentions(response, phrase) for phrase in words)
-    return free and len(words_of(response)) >= ENOUGH and _is_about(response, about)
+    free = not mentions(response, *words)
+    return free and len(words_of(response)) >= ENOUGH and touches(response, *about)
 
 
 def lower_case(response: str, *, about: Sequence[str]) -> bool:
@@ -159,7 +148,7 @@ def lower_case(response: str, *, about: Sequence[str]) -> bool:
     """
     letters = [one for one in response if one.isalpha()]
     small = not any(one.isupper() or one.istitle() for one in letters)
-    return bool(letters) and small and _is_about(response, about)
+    return bool(letters) and small and touches(response, *about)
 
 
 _AROUND = " \t\r\n\"'*_`“”‘’"
@@ -186,79 +175,7 @@ def ends_with(response: str, *, sentence: str, about: Sequence[str]) -> bool:
     text, last = (" ".join(one.replace("’", "'").split()) for one in (response, sentence))
     before = text.rstrip(_AROUND).removesuffix(last)
     said = before != text.rstrip(_AROUND) and not before[-1:].isalnum()
-    return said and len(words_of(before)) >= ENOUGH and _is_about(before, about)
-
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-_FENCED = re.compile(r"```(?:json)?[ \t]*\r?\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_repeat(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key is there twice")
-    return dict(pairs)
-
-
-def _object(response: str) -> dict[str, Any]:
-    """The JSON object that a response is, bare or in one code fence; empty where it is none."""
-    text = response.strip()
-    fenced = _FENCED.fullmatch(text)
-    try:
-        found = json.loads(
-            fenced[1] if fenced else text,
-            parse_constant=_no_constant,
-            object_pairs_hook=_no_repeat,
-        )
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _is_a(value: Any, kind: str) -> bool:
-    """Whether a value is of a type of `TYPES` and not empty; truth values are no numbers."""
-    if kind != "boolean" and isinstance(value, bool):
-        return False
-    return isinstance(value, TYPES[kind]) and value not in ("", [])
-
-
-def _same(value: Any, expected: Any) -> bool:
-    if isinstance(value, str) and isinstance(expected, str):
-        return words_of(value) == words_of(expected)
-    return value == expected
-
-
-def json_keys(
-    response: str,
-    *,
-    keys: Mapping[str, str],
-    values: Mapping[str, Any] = _NOTHING,
-    about: Sequence[str] = (),
-) -> bool:
-    """Whether a response is one JSON object with exactly these keys, and nothing else.
-
-    It may stand in one code fence. Each value is of its key's type and not empty; a key that is
-    there twice, NaN and Infinity are no JSON.
-
-    Args:
-        response: the text.
-        keys: the type of each key's value, one of `TYPES`.
-        values: what the values of some keys have to be; of texts only the words count.
-        about: beginnings of words, one of which has to occur.
-
-    Example:
-        >>> json_keys('{"name": "Ana", "age": 31}', keys={"name": "string", "age": "number"})
-        True
-        >>> json_keys('{"name": "Ana", "age": "?"}', keys={"name": "string", "age": "number"})
-        False
-    """
-    found = _object(response)
-    typed = found.keys() == keys.keys() and all(_is_a(found[key], keys[key]) for key in keys)
-    right = typed and all(_same(found[key], values[key]) for key in values)
-    return right and _is_about(response, about)
+    return said and len(words_of(before)) >= ENOUGH and touches(before, *about)
 
 
 def most_words(response: str, *, limit: int, about: Sequence[str]) -> bool:
@@ -275,7 +192,7 @@ def most_words(response: str, *, limit: int, about: Sequence[str]) -> bool:
         >>> most_words("Hi", limit=5, about=["rain", "snow"])
         False
     """
-    return len(words_of(response)) <= limit and _is_about(response, about)
+    return len(words_of(response)) <= limit and touches(response, *about)
 
 
 def fact(response: str, *, answers: Sequence[str], wrong: Sequence[str]) -> bool:
@@ -293,8 +210,7 @@ def fact(response: str, *, answers: Sequence[str], wrong: Sequence[str]) -> bool
         >>> fact("It is Canberra, not Sydney.", **rule), fact("Canberra or Sydney", **rule)
         (True, False)
     """
-    right = any(states(response, one) for one in answers)
-    return right and not any(states(response, one) for one in wrong)
+    return states(response, *answers) and not states(response, *wrong)
 
 
 CHECKS: Mapping[str, Callable[..., bool]] = {

@@ -6,7 +6,7 @@ Nothing here knows of prompts' kinds; the rules that are built of these are `ver
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _WORD = re.compile(r"\w+(?:[-']\w+|[.,]\d+)*")
 
@@ -37,42 +37,46 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(plain(text))
 
 
-def _search(before: str, phrase: str, after: str, text: str) -> bool:
-    phrase, text = (" ".join(plain(one).split()) for one in (phrase, text))
-    return re.search(before + re.escape(phrase) + after, text) is not None
+def _search(before: str, phrases: Sequence[str], after: str, text: str) -> bool:
+    either = "|".join(re.escape(_line(phrase)) for phrase in phrases)
+    return re.search(f"{before}(?:{either}){after}", _line(text)) is not None
 
 
-def mentions(text: str, phrase: str) -> bool:
-    """Whether a word or phrase stands in a text, whole and in one piece.
+def _line(text: str) -> str:
+    return " ".join(plain(text).split())
+
+
+def mentions(text: str, *phrases: str) -> bool:
+    """Whether one of these words or phrases stands in a text, whole and in one piece.
 
     Example:
-        >>> mentions("Icy rain. New\\nYork", "new york"), mentions("Icy rain", "ice")
+        >>> mentions("Icy rain. New\\nYork", "new york"), mentions("Icy rain", "ice", "snow")
         (True, False)
     """
-    return _search(r"(?<!\w)", phrase, r"(?!\w)", text)
+    return _search(r"(?<!\w)", phrases, r"(?!\w)", text)
 
 
 _DENIED = "".join(rf"(?<!\bnot {word})" for word in ("", "a ", "an ", "the ", "in ", "by "))
 
 
-def states(text: str, phrase: str) -> bool:
-    """Whether a text mentions a phrase, and not only right after a `not`.
+def states(text: str, *phrases: str) -> bool:
+    """Whether a text mentions one of these phrases, and not only right after a `not`.
 
     Example:
         >>> states("Not Oslo but Rome.", "Oslo"), states("Not Oslo but Rome.", "Rome")
         (False, True)
     """
-    return _search(rf"(?<!\w){_DENIED}", phrase, r"(?!\w)", text)
+    return _search(rf"(?<!\w){_DENIED}", phrases, r"(?!\w)", text)
 
 
-def touches(text: str, beginning: str) -> bool:
-    """Whether some word of a text begins so.
+def touches(text: str, *beginnings: str) -> bool:
+    """Whether some word of a text begins in one of these ways; true where there is no way.
 
     Example:
-        >>> touches("The waves roll in.", "wave"), touches("A microwave.", "wave")
+        >>> touches("The waves roll in.", "sea", "wave"), touches("A microwave.", "wave")
         (True, False)
     """
-    return _search(r"(?<!\w)", beginning, "", text)
+    return _search(r"(?<!\w)", beginnings, "", text)
 
 
 def _runs(text: str, length: int) -> list[tuple[str, ...]]:
@@ -83,18 +87,19 @@ def _runs(text: str, length: int) -> list[tuple[str, ...]]:
 def echoes(response: str, prompt: str) -> bool:
     """Whether a response is a copy of the prompt, or of a part of it.
 
-    It is where at least four in five of its runs of four words stand in the prompt. A response of
-    fewer than four words is none.
+    It is where at least four in five of its runs of four words stand in the prompt; a shorter
+    response is one run.
 
     Example:
         >>> prompt = "How many eggs are in three boxes of six eggs?"
-        >>> echoes("how many eggs are in three boxes?", prompt)
-        True
+        >>> echoes("How many eggs are in three boxes?", prompt), echoes("Six eggs", prompt)
+        (True, True)
         >>> echoes("There are 18 eggs in three boxes of six eggs.", prompt)
         False
     """
-    own, theirs = _runs(response, _RUN), set(_runs(prompt, _RUN))
-    return bool(own) and sum(run in theirs for run in own) >= _COPIED * len(own)
+    length = min(_RUN, len(words_of(response)))
+    own, theirs = _runs(response, length), set(_runs(prompt, length))
+    return length > 0 and sum(run in theirs for run in own) >= _COPIED * len(own)
 
 
 def repeats_itself(response: str) -> bool:
