@@ -24,14 +24,14 @@ LAYERS = {
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
     4: "mined mined_files mined_pairs mined_labels mined_figures mining",
-    5: "explaining bench_record bench_files benching report report.*",
+    5: "integrations integrations.* explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier generators.hf",
+    "engines.sharing engines.classifier generators.hf integrations.openrlhf",
     "transformers": "models engines.* generators.hf loading policies",
     "huggingface_hub": "sources",
     "peft": "models",
@@ -42,7 +42,7 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups demo cli.*",
+    "yaml": "followup_yaml followups demo integrations.settings cli.*",
 }
 """The modules that may import a library; nothing else may."""
 
