@@ -7,7 +7,9 @@ log_extra, log_metric); trl/experimental/online_dpo/online_dpo_trainer.py,
 The trainers themselves run at the end, on tiny models.
 """
 
+import json
 import pickle
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer
 
 import flr
+from flr import io
 from flr.errors import InputError, OptionError, RenderError
 from flr.integrations import shared
 from flr.integrations.trl import FLRReward, flr_reward
@@ -353,6 +356,42 @@ def test_grpo_and_rloo_take_two_steps(
         assert log["rewards/flr_reward/mean"] == pytest.approx(sum(call["rewards"]) / 8, abs=1e-5)
         assert log["flr/skipped"] == 0
         assert log["flr/correctness"] != log["flr/following"]
+
+
+def test_the_command_line_takes_the_dotted_path(
+    follower: Path, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = import_module("trl.scripts.grpo")
+    for name, value in {**OPTIONS, "model": str(follower)}.items():
+        monkeypatch.setenv(f"FLR_{name.upper()}", value)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the script adds to it
+    prompts = tmp_path / "prompts"
+    prompts.mkdir()
+    rows = [{"prompt": TEA}, {"prompt": LONG}]
+    (prompts / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    settings = {
+        "model_name_or_path": policy,
+        "dataset_name": prompts,
+        "output_dir": tmp_path / "trained",
+        "reward_funcs": "flr.integrations.trl.flr_reward",
+        "num_generations": 4,
+        "per_device_train_batch_size": 8,
+        "max_completion_length": 8,
+        "log_completions": True,
+        "num_completions_to_print": 0,
+        **STEPS,
+    }
+    arguments = [part for name, one in settings.items() for part in (f"--{name}", str(one))]
+    script.main(*script.make_parser().parse_args_and_config(arguments))
+    logged = [
+        row
+        for path in sorted((tmp_path / "trained" / "completions").glob("*.parquet"))
+        for row in io.read(str(path))
+    ]
+    assert [row["step"] for row in logged] == [1] * 8 + [2] * 8
+    assert [row["flr_reward"] for row in logged] == expected(
+        follower, [{"messages": [*row["prompt"], *row["completion"]]} for row in logged]
+    )
 
 
 @pytest.mark.filterwarnings("ignore:You are importing from 'trl.experimental'")
