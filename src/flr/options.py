@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flr.chat import Form
 from flr.devices import Dtype
@@ -115,16 +115,33 @@ def check_positive(name: str, number: int | None) -> None:
         raise OptionError(f"--{name.replace('_', '-')} {number}; 1 or more was expected")
 
 
+def kinds_of(kind: Any) -> tuple[Any, ...]:
+    """The types that a type stands for: those of a union, or itself.
+
+    Example:
+        >>> kinds_of(Literal["auto"] | None), kinds_of(int)
+        ((typing.Literal['auto'], <class 'NoneType'>), (<class 'int'>,))
+    """
+    # What a union with a Literal makes is another one than that of two classes.
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def choices_of(kind: Any) -> list[Any]:
+    """The values that a type lists, None among them where it may be left out; or none."""
+    kinds = kinds_of(kind)
+    listed = [one for k in kinds if get_origin(k) is Literal for one in get_args(k)]
+    return [*listed, None] if listed and type(None) in kinds else listed
+
+
 def _check_choices(options: MachineOptions) -> None:
     """Raises where an option is none of the values that its type lists."""
     for name, kind in get_type_hints(type(options)).items():
-        kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-        choices = [one for k in kinds if get_origin(k) is Literal for one in get_args(k)]
-        given = getattr(options, name)
-        if choices and given not in (choices if type(None) not in kinds else [*choices, None]):
+        choices, given = choices_of(kind), getattr(options, name)
+        if choices and given not in choices:
+            words = [one for one in choices if one is not None]
             raise OptionError(
-                f"--{name.replace('_', '-')} {given}: one of {', '.join(choices)} was expected."
-                f"{did_you_mean(str(given), choices)}"
+                f"--{name.replace('_', '-')} {given}: one of {', '.join(words)} was expected."
+                f"{did_you_mean(str(given), words)}"
             )
 
 

@@ -4,7 +4,7 @@ It renders chats and tokenises texts as they are, and knows which texts would be
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, final, runtime_checkable
 
 from jinja2 import TemplateError, TemplateSyntaxError
@@ -76,7 +76,17 @@ def _special_pattern(tokenizer: ChatTokenizer, template: str) -> re.Pattern[str]
         for token in tokenizer.added_tokens_decoder.values()
         if token.special or (BRACKETED.fullmatch(token.content) and token.content in template)
     }
-    longest_first = sorted(filter(str.strip, contents), key=lambda mark: (-len(mark), mark))
+    return any_of(contents)
+
+
+def any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Matches each of these texts, the longest first; nothing where all of them are blank.
+
+    Example:
+        >>> any_of(["a", "ab"]).sub("", "xaby")
+        'xy'
+    """
+    longest_first = sorted(filter(str.strip, texts), key=lambda mark: (-len(mark), mark))
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 

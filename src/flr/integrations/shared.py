@@ -1,0 +1,196 @@
+"""What the reward functions of all trainers share: one scorer a process, and what it is asked.
+
+    prompt, response -> `Asked` (messages) -> conversations -> `Reward`
+
+A response that the follow-up model cannot take (too long, special tokens in its texts) gets the
+lowest reward that this process has given so far, 0 before any; callers for whom "no reward" has a
+word of its own say that in its place. How many there were is warned of once, and logged always.
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, final
+
+from flr import models, sources
+from flr.integrations.rendered import PolicyText, opened
+from flr.integrations.settings import RewardOptions
+from flr.integrations.together import Together
+from flr.loading import make_scorer, prepare
+from flr.measuring import Skipped
+from flr.messages import comparable
+from flr.rows import parse
+from flr.scoring import Score, Scorer, value
+from flr.types import Conversation
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One conversation as a trainer gave it.
+
+    Args:
+        messages: in the form of rows, not looked into yet; the last one is the response.
+        exact: False where the prompt was text of the policy's template that could not be read back.
+    """
+
+    messages: Sequence[Any]
+    exact: bool = True
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """The reward of one response.
+
+    Args:
+        value: in the unit of the variant.
+        by_category: the same in each category.
+        reason: why it was not scored, where another's reward stands in for it; else empty.
+    """
+
+    value: float
+    by_category: Mapping[str, float]
+    reason: str = ""
+
+
+@final
+class Rewarder:
+    """Rewards the responses of a trainer's policy with a follow-up model that stays loaded.
+
+    Args:
+        options: what it is made of.
+
+    Raises:
+        UserError: what the options name cannot be found or used.
+    """
+
+    def __init__(self, options: RewardOptions) -> None:
+        self._policy = _policy_text(options)
+        self._scorer: Scorer = make_scorer(options, prepare(options))
+        self._lowest: Score | None = None
+        self._nothing = Score(0.0, dict.fromkeys(self._scorer.followup_set.categories, 0.0), ())
+        self._scores = Together(self._serve)
+        self._told: set[str] = set()
+
+    @property
+    def policy(self) -> PolicyText | None:
+        """Reads text of the policy's template, where the policy is known."""
+        return self._policy
+
+    def asked(self, prompt: Any, response: Any) -> Asked | Skipped:
+        """What a trainer asks about: text or messages, and the response to them.
+
+        Args:
+            prompt: messages, or a text, which may be one of the policy's template.
+            response: a text, or messages of which the last one is the assistant's.
+        """
+        before, exact = prompt, True
+        if self._policy and isinstance(prompt, str):
+            read = self._policy.prompt(prompt)
+            before, exact = [message.as_dict() for message in read.messages], read.exact
+        if self._policy and isinstance(response, str):
+            response = self._policy.response(response)
+        if isinstance(prompt, str) and isinstance(response, str):
+            response = opened(prompt) + response
+        after = _messages(response, "assistant")
+        if after and isinstance(after[-1], Mapping) and after[-1].get("role") == "tool":
+            return Skipped("it ends with what a tool said, not with a response")
+        return Asked([*_messages(before, "user"), *after], exact)
+
+    def rewards(self, asked: Sequence[Asked | Skipped]) -> list[Reward]:
+        """The reward of each response, in order; calls from several threads are served together.
+
+        Raises:
+            InputError: messages that are no conversation.
+            RenderError: a conversation that the follow-up model's template refuses.
+        """
+        known = [one for one in asked if isinstance(one, Asked)]
+        rows = parse([{"messages": one.messages} for one in known], "responses") if known else []
+        scores = iter(self._scores([row.conversations[0] for row in rows]) if rows else [])
+        answers = [one if isinstance(one, Skipped) else next(scores) for one in asked]
+        self._tell(answers, sum(not one.exact for one in known))
+        lowest = self._lowest or self._nothing
+        return [
+            Reward(lowest.reward, lowest.by_category, one.reason)
+            if isinstance(one, Skipped)
+            else Reward(one.reward, one.by_category)
+            for one in answers
+        ]
+
+    def _serve(self, conversations: Sequence[Conversation]) -> list[Score | Skipped]:
+        """The scores, in order; responses to one prompt go to the engine side by side."""
+        groups: dict[Any, list[int]] = {}
+        for at, conversation in enumerate(conversations):
+            groups.setdefault(comparable(conversation.prompt), []).append(at)
+        order = [at for group in groups.values() for at in group]
+        scorer = self._scorer
+        measured = scorer.measure([conversations[at] for at in order])
+        found = {
+            at: one
+            if isinstance(one, Skipped)
+            else value(one, scorer.followup_set, scorer.reward, scorer.weights)
+            for at, one in zip(order, measured, strict=True)
+        }
+        seen = [one for one in (self._lowest, *found.values()) if isinstance(one, Score)]
+        self._lowest = min(seen, key=lambda one: one.reward, default=None)
+        return [found[at] for at in range(len(conversations))]
+
+    def _tell(self, answers: Sequence[Score | Skipped], inexact: int) -> None:
+        """Warns of what is not as it should be, of each kind once."""
+        skipped = [one.reason for one in answers if isinstance(one, Skipped)]
+        if skipped:
+            self._warn(
+                "skipped",
+                f"{len(skipped)} of {len(answers)} responses could not be scored; each gets no "
+                "reward, or the lowest of this run where the trainer knows no such thing. The "
+                f"first: {skipped[0]}. (Prompts that are text of a chat template need the option "
+                "policy)",
+            )
+        if inexact:
+            self._warn(
+                "inexact",
+                f"{inexact} of {len(answers)} prompts are text of the policy's chat template that "
+                "could not be read back into messages; each is taken as one message of the user, "
+                "without the policy's special tokens. Give the trainer prompts as messages",
+            )
+
+    def _warn(self, kind: str, words: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            warnings.warn(f"flr: {words}. This is said once.", stacklevel=4)
+
+
+_loaded: dict[str, Rewarder] = {}
+_loading = Lock()
+
+
+def rewarder(options: RewardOptions) -> Rewarder:
+    """The rewarder of these options, loaded at the first call and kept as long as the process.
+
+    Raises:
+        UserError: what the options name cannot be found or used.
+    """
+    key = repr(options)
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = Rewarder(options)
+        return _loaded[key]
+
+
+def _policy_text(options: RewardOptions) -> PolicyText | None:
+    if options.policy is None:
+        return None
+    source = sources.locate(options.policy)
+    remote = options.trust_remote_code
+    return PolicyText(models.load_tokenizer(source, trust_remote_code=remote))
+
+
+def _messages(value: Any, role: str) -> list[Any]:
+    """The messages in a list (an array, a tuple) of them, in one, or in a text."""
+    if isinstance(value, str):
+        return [{"role": role, "content": value}]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        return [value]
+    return list(value)
