@@ -23,8 +23,8 @@ LAYERS = {
     "result_files dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
-    4: "mined mined_files mined_pairs mined_labels mined_figures mining",
-    5: "explaining bench_record benching report report.*",
+    4: "comparison comparison.* mined mined_files mined_pairs mined_labels mined_figures mining",
+    5: "explaining bench_record benching comparing report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
@@ -41,7 +41,7 @@ ROOMS = {
     "rich": "cli.* report.explain.terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
-    "matplotlib": "report.bench.svg",
+    "matplotlib": "report.svg",
     "yaml": "followup_yaml followups verifiable demo cli.*",
 }
 """The modules that may import a library; nothing else may."""

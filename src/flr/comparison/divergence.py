@@ -156,7 +156,5 @@ class DivergencePass:
         done = [store[block_key(block, self.fingerprint)]["means"] for block in blocks]
         means = [mean for block in done for mean in block]
         return {
-            place: mean
-            for place, mean in zip(sorted(said), means, strict=True)
-            if mean is not None
+            place: mean for place, mean in zip(sorted(said), means, strict=True) if mean is not None
         }

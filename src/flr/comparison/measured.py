@@ -26,9 +26,7 @@ def sample(found: Comparison, progress_of: ProgressOf) -> int:
     return computed
 
 
-def passes(
-    prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said]
-) -> tuple[bool, ...]:
+def passes(prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said]) -> tuple[bool, ...]:
     """Whether the response to each verifiable prompt passes; one that was not asked does not.
 
     Args:
