@@ -65,7 +65,8 @@ def _items(
     return islice(_source_items(source, split, limit, data_dir), limit)
 
 
-def _named(source: str) -> str:
+def named(source: str) -> str:
+    """What a source is called."""
     return STANDARD_INPUT if source == "-" else source
 
 
@@ -113,7 +114,7 @@ def read(
         if columns_of(value) is None
     ]
     if problems or not items:
-        raise InputError(_named(source), problems or [Problem(None, "", "has no rows")])
+        raise InputError(named(source), problems or [Problem(None, "", "has no rows")])
     return [dict(columns_of(value) or {}) for _, value in items]
 
 
@@ -126,7 +127,7 @@ def load_prompts(
         InputError: the source cannot be read, has no rows, or has bad ones; all of them are in it.
         OptionError: a split or limit that cannot be.
     """
-    return parse_prompts(_items(source, split, limit), _named(source))
+    return parse_prompts(_items(source, split, limit), named(source))
 
 
 def check_place(source: str, output: Path) -> None:
@@ -154,4 +155,4 @@ def load(source: str, *, split: str | None = None, limit: int | None = None) -> 
         InputError: the source cannot be read, has no rows, or has bad ones; all of them are in it.
         OptionError: a split or limit that cannot be.
     """
-    return parse_numbered(_items(source, split, limit), _named(source))
+    return parse_numbered(_items(source, split, limit), named(source))

@@ -92,6 +92,15 @@ def _is_whole(output: Path, written: Any) -> bool:
     )
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Writes plain data as a JSON file, whole or not at all.
+
+    Raises:
+        OutputError: no space, no permission.
+    """
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
 def write(
     output: Path,
     results: Mapping[str, Any],
@@ -120,5 +129,5 @@ def write(
             io.write(output / name, content)
     written = {name: runs.file_sha256(output / name) for name in (*files, *also)}
     whole = {**results, "written": written}
-    write_text(output / RESULTS, json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    write_json(output / RESULTS, whole)
     return whole

@@ -44,7 +44,7 @@ class SampleOptions(FileOptions, SkipOptions, SamplerOptions):
         return 1 if self.engine == "vllm" else self.workers
 
 
-def _prompts(
+def usable_prompts(
     source: str, rows: Sequence[PromptOfRow], parts: PolicyParts, options: SampleOptions
 ) -> tuple[list[Prompt], list[tuple[int, str]]]:
     """The prompts that the policy can take, and the rows that are left out, with the reason.
@@ -187,7 +187,7 @@ def sample_rows(
     io.check_place(source, output)
     options = divided(options, options.samplers)
     parts = prepare_policy(options)
-    prompts, skipped = _prompts(source, rows, parts, options)
+    prompts, skipped = usable_prompts(source, rows, parts, options)
     run_key = _run_key(rows, skipped, output, parts)
     if runs.is_done(output, run_key):
         progress(len(prompts), len(prompts), 0)

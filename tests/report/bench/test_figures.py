@@ -10,8 +10,8 @@ import pytest
 
 from flr.report.bench.figures import MAX_DOTS, accuracy_bins, bars, dots, systems
 from flr.report.bench.items import Bin
-from flr.report.bench.svg import BLUE, OF_PAGE, VERMILLION, WIDTH, round_numbers, size
 from flr.report.bench.words import kind_of
+from flr.report.svg import BLUE, OF_PAGE, VERMILLION, WIDTH, round_numbers, size
 from tests.report.bench.samples import HOSTILE
 
 

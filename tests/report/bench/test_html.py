@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flr.report.bench.html import FOLD, page
-from flr.report.bench.words import share
+from flr.report.bench.html import page
+from flr.report.pages import FOLD
+from flr.report.words import share
 from tests.report.bench.samples import HH, HOSTILE, REFERENCE, ROBUSTNESS, sample, with_text
 from tests.report.parsed import Page, contrast
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from flr.report.bench.made import fingerprints, how_made, set_counts
+from flr.report.bench.made import set_counts
+from flr.report.made import fingerprints, how_made
 from tests.report.bench.samples import sample
 from tests.report.bench.small import figure, pairwise
 

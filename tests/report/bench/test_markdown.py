@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flr.report.bench.markdown import escaped, markdown
+from flr.report.bench.markdown import markdown
+from flr.report.markdown import escaped
 from tests.report.bench.samples import HOSTILE, REFERENCE, sample, with_text
 
 

@@ -7,8 +7,10 @@ import pytest
 from flr import Conversation
 from flr.datasets.base import Dataset, Item
 from flr.evaluation.robustness import attacked
-from flr.report.bench.tables import Table, set_tables
-from flr.report.bench.words import WAYS, kind_of, points, share
+from flr.report.bench.tables import set_tables
+from flr.report.bench.words import WAYS, kind_of
+from flr.report.tables import Table
+from flr.report.words import points, share
 from tests.report.bench.samples import HH, REFERENCE, ROBUSTNESS, TOPICS, sample
 from tests.report.bench.small import accuracy, figure, pairwise
 

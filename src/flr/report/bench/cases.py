@@ -13,8 +13,9 @@ from flr.report.bench.items import (
     widest_gaps,
     worst_pairs,
 )
-from flr.report.bench.tables import Table
-from flr.report.bench.words import CONTROL, SPOILT, known, short
+from flr.report.bench.words import CONTROL, SPOILT
+from flr.report.tables import Table
+from flr.report.words import known, short
 
 EXCERPT = 90
 """Characters of the prompt in a disagreement's heading."""

@@ -5,29 +5,23 @@ medians are diamonds on a line, and the line of chance is dashed.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from flr.report.bars import MIDDLE, Scale, colour_of, percents, sizes
+from flr.report.bars import bars as drawn
 from flr.report.bench.items import Bin
-from flr.report.bench.svg import (
+from flr.report.bench.words import Kind
+from flr.report.svg import (
     BLUE,
-    DIM,
-    GREEN,
-    INK,
     LINE,
-    TEXT,
     VERMILLION,
     Canvas,
     round_numbers,
     size,
 )
-from flr.report.bench.words import Figure, Kind, ends_of, known
-
-ROW = 36
-"""Height of one bar with its name above it."""
+from flr.report.words import Figure, ends_of
 
 MARGINS = (52, 30, 10, 40)
 """Left, top, right and bottom of what is not a bar; `−0.025` and `100 %` fit to the left."""
@@ -40,61 +34,6 @@ Series = Mapping[str, tuple[Float[np.ndarray, " dot"], Float[np.ndarray, " dot"]
 
 _SIDES = ((BLUE, "o"), (VERMILLION, "^"))
 """Colour and marker of the dots of each side."""
-
-_TRIVIAL = ("length", "random", "majority")
-_NAME_EMS = 18.0
-"""Room for a reward's name beside its figure, in sizes of the text; the tables show all of it."""
-
-
-_CHANCE: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (3, 3)), "zorder": 0}
-
-
-def _size(number: float, _: Any = None) -> str:
-    return size(number)
-
-
-def _percent(number: float, _: Any = None) -> str:
-    return f"{100 * number:.0f} %"
-
-
-def _colour(name: str) -> str:
-    return DIM if name in _TRIVIAL else BLUE if name.startswith("flr") else GREEN
-
-
-def _ems(character: str) -> float:
-    """No less than a character's width in common fonts."""
-    narrow = character.isascii() and character.isprintable() and not character.isupper()
-    return 0.62 if narrow and character not in "mw@%" else 1.0
-
-
-def _cut(name: str) -> str:
-    fitting = sum(width <= _NAME_EMS for width in accumulate(map(_ems, name)))
-    return name if fitting == len(name) else f"{name[: fitting - 1]}…"
-
-
-def _bar(canvas: Canvas, row: int, name: str, figure: Figure, kind: Kind, colour: str) -> None:
-    """Name and figure on one line, the bar below it."""
-    canvas.write(_cut(name), 0.0, row + 0.3)
-    canvas.write(kind.word(figure).replace("-", "−"), 1.0, row + 0.3, side="right")
-    if not known(figure.get("value")):
-        return
-    value, middle = figure["value"], row + 0.62
-    canvas.axes.plot([kind.chance] * 2, [middle - 0.2, middle + 0.3], **_CHANCE)
-    canvas.axes.barh(
-        middle, value - kind.chance, left=kind.chance, height=0.3, color=colour, alpha=0.55
-    )
-    canvas.axes.plot(value, middle, marker="D", markersize=5, color=colour)
-    ends = ends_of(figure)
-    if ends is not None:
-        canvas.axes.plot(ends, [middle, middle], color=INK, linewidth=1.5, solid_capstyle="butt")
-
-
-def _reach(kind: Kind, figures: Mapping[str, Figure]) -> tuple[float, float]:
-    """The ends of the axis of bars: all of them, chance, and a tenth on both its sides."""
-    numbers = [kind.chance - 0.1, kind.chance + 0.1]
-    for figure in figures.values():
-        numbers += [*(ends_of(figure) or ()), *filter(known, [figure.get("value")])]
-    return min(numbers) - 0.01, max(numbers) + 0.01
 
 
 def bars(
@@ -109,16 +48,9 @@ def bars(
         title: what it shows.
         of: the reward that all figures are of; None where each has the name of its own.
     """
-    canvas = Canvas(ROW * len(figures) + 40, (18, 4, 18, 36))
-    axes = canvas.axes
-    for row, (name, figure) in enumerate(figures.items()):
-        _bar(canvas, row, name, figure, kind, _colour(name if of is None else of))
-    axes.set_ylim(len(figures), 0)
-    axes.set_yticks([])
-    axes.set_xlim(*_reach(kind, figures))
-    axes.xaxis.set_major_formatter(_percent if kind.main == "accuracy" else _size)
-    axes.set_xlabel(f"{kind.title}; dashed: chance", fontsize=TEXT, color=INK)
-    return canvas.svg(title, prefix)
+    ticks = percents if kind.main == "accuracy" else sizes
+    scale = Scale(f"{kind.title}; dashed: chance", kind.chance, kind.word, ticks)
+    return drawn(scale, figures, prefix, title, lambda name: colour_of(of or name))
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -169,8 +101,8 @@ def dots(series: Series, names: tuple[str, str], prefix: str, title: str) -> str
         _draw_side(canvas, series, side)
     axes.set_xscale("symlog", linthresh=100)
     axes.set_xticks(_ticks(*axes.get_xlim()), minor=False)
-    axes.xaxis.set_major_formatter(_size)
-    axes.yaxis.set_major_formatter(_size)
+    axes.xaxis.set_major_formatter(sizes)
+    axes.yaxis.set_major_formatter(sizes)
     if min(y.min() for _, y in series.values()) < 0 < max(y.max() for _, y in series.values()):
         axes.axhline(0, color=LINE, linewidth=1, zorder=0)
     canvas.name_axes(*names)
@@ -196,13 +128,13 @@ def accuracy_bins(bins: Sequence[Bin], chance: float, prefix: str, title: str) -
             axes.plot([place, place], ends, color=BLUE, linewidth=1.5)
     values = [one.figure["value"] for one in bins]
     axes.plot(range(len(bins)), values, color=BLUE, marker="D", markersize=5, linewidth=1)
-    axes.axhline(chance, **_CHANCE)
+    axes.axhline(chance, **MIDDLE)
     axes.set_xticks(
         range(len(bins)), [size(one.margin, 2 if one.margin < 99.5 else 3) for one in bins]
     )
     axes.set_xlim(-0.5, len(bins) - 0.5)
     axes.set_ylim(min(chance - 0.2, *values) - 0.05, 1.03)
-    axes.yaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(percents)
     canvas.name_axes("Median absolute margin of the bin", "Accuracy; dashed: chance")
     return canvas.svg(title, prefix)
 
@@ -223,6 +155,6 @@ def systems(figures: Mapping[str, Figure], prefix: str, title: str) -> str:
             axes.plot([figure["elo"]] * 2, ends, color=LINE, linewidth=1.5, zorder=1)
     elo, values = ([figure[key] for figure in figures.values()] for key in ("elo", "value"))
     axes.scatter(elo, values, s=22, marker="D", color=BLUE)
-    axes.yaxis.set_major_formatter(_size)
+    axes.yaxis.set_major_formatter(sizes)
     canvas.name_axes("Elo", "Mean reward")
     return canvas.svg(title, prefix)

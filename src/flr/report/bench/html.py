@@ -1,24 +1,16 @@
 """The results of a benchmark as one HTML page, from the template `page.html.j2` beside it."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flr.report.bench.cases import cases, systems_table
-from flr.report.bench.made import fingerprints, how_made, set_counts
+from flr.report.bench.made import set_counts
 from flr.report.bench.panels import panels
 from flr.report.bench.summary import set_summary, shown_reward, summary, title
 from flr.report.bench.tables import set_tables
 from flr.report.bench.words import kind_of
+from flr.report.made import fingerprints, how_made
 from flr.report.pages import PAGES
-
-FOLD = 700
-"""Characters of a text that are shown at once; the whole of a longer one is folded."""
-
-
-def _minus(cell: str) -> str:
-    """A cell of figures with minus signs."""
-    return re.sub(r"(?<![^\s\[])-(?=\d)", "−", cell)
 
 
 def _set_view(
@@ -72,6 +64,4 @@ def page(results: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> str:
         sets=views,
         made=how_made(results),
         fingerprints=fingerprints(results),
-        fold=FOLD,
-        minus=_minus,
     )

@@ -1,34 +1,20 @@
 """The figures that the page of a benchmark shows of one set, each with its title and caption."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from flr.report.bars import Panel
 from flr.report.bench.figures import MAX_DOTS, accuracy_bins, bars, dots, systems
 from flr.report.bench.items import BIN_SIZE, Pair, accuracy_by_margin, pairs_of, responses
-from flr.report.bench.words import LENGTH, SPOILT, counted, kind_of, known, majority_of
+from flr.report.bench.words import LENGTH, SPOILT, kind_of, majority_of
+from flr.report.words import counted, known
 
 SIDES = {"pairwise": ("preferred", "other"), SPOILT: ("good", "spoilt")}
 """What the responses of a pair are called, by the kind of the set."""
 
 Items = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One figure.
-
-    Args:
-        title: what it shows.
-        svg: the drawing, well-formed and escaped.
-        caption: how to read it.
-    """
-
-    title: str
-    svg: str
-    caption: str
 
 
 def _bars(name: str, of_set: Mapping[str, Any], prefix: str) -> list[Panel]:

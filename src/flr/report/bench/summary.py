@@ -8,23 +8,17 @@ reference's. Of a set of spoilt responses nothing is said that is taken over all
 from collections.abc import Mapping
 from typing import Any
 
-from flr.report.bench.words import (
-    CONTROL,
-    LENGTH,
+from flr.report.bench.words import CONTROL, LENGTH, SPOILT, Kind, kind_of
+from flr.report.words import (
+    LEAST_PROMPTS,
     NONE,
-    SPOILT,
     Figure,
-    Kind,
-    ends_of,
-    kind_of,
+    by_side,
     known,
     listed,
     share,
+    side_of,
 )
-
-LEAST_PROMPTS = 20
-"""Prompts below which nothing is said to be told from anything: of two pairs a coin gets both right
-one time in four, and a bootstrap of two equal points has no width."""
 
 
 def shown_reward(of_set: Mapping[str, Any], reference: str | None) -> str | None:
@@ -33,36 +27,22 @@ def shown_reward(of_set: Mapping[str, Any], reference: str | None) -> str | None
     return reference if reference in rewards else next(iter(rewards), None)
 
 
-def _side(figure: Figure | None, point: float) -> str:
-    """Where an interval lies: `above` the point, `below` it, `on` it; `unknown` without one."""
-    ends = ends_of(figure)
-    if ends is None:
-        return "unknown"
-    return "above" if ends[0] > point else "below" if ends[1] < point else "on"
-
-
-def _said(sides: Mapping[str, str], words: Mapping[str, str]) -> str:
-    """The names by their side, in the order of `words`: `better than a and b; worse than c`."""
-    by_side = {side: [name for name in sides if sides[name] == side] for side in words}
-    return "; ".join(f"{words[side]} {listed(names)}" for side, names in by_side.items() if names)
-
-
 def _against_chance(kind: Kind, rewards: Mapping[str, Any]) -> str:
-    sides = {name: _side(reward.get(kind.main), kind.chance) for name, reward in rewards.items()}
+    sides = {name: side_of(reward.get(kind.main), kind.chance) for name, reward in rewards.items()}
     words = {
         "above": f"By the 95 % interval, better than chance ({kind.chance_word}):",
         "below": "worse than chance:",
         "on": "not distinguishable from chance:",
         "unknown": "without an interval:",
     }
-    said = _said(sides, words)
+    said = by_side(sides, words)
     return f"{said[0].upper()}{said[1:]}."
 
 
 def _against_others(rewards: Mapping[str, Any], reference: str) -> str:
     """How the reference compares with every other reward, from its own side."""
     sides = {
-        name: _side(reward.get("difference"), 0.0)
+        name: side_of(reward.get("difference"), 0.0)
         for name, reward in rewards.items()
         if name != reference
     }
@@ -72,7 +52,7 @@ def _against_others(rewards: Mapping[str, Any], reference: str) -> str:
         "on": "not distinguishable from",
         "unknown": "without an interval against",
     }
-    said = _said(sides, words)
+    said = by_side(sides, words)
     return f"By the paired interval, {reference} is {said}." if said else ""
 
 
@@ -126,19 +106,19 @@ def _reference_against_chance(sets: Mapping[str, Any], reference: str) -> str:
     sides = {}
     for name, of_set in sets.items():
         kind = kind_of(of_set)
-        sides[name] = _side(of_set["rewards"][reference].get(kind.main), kind.chance)
+        sides[name] = side_of(of_set["rewards"][reference].get(kind.main), kind.chance)
     words = {
         "above": "agrees with people better than chance on",
         "below": "agrees worse than chance on",
         "on": "cannot be told from chance on",
         "unknown": "has no interval on",
     }
-    return f"By its 95 % interval, {reference} {_said(sides, words)}."
+    return f"By its 95 % interval, {reference} {by_side(sides, words)}."
 
 
 def _reference_against_length(sets: Mapping[str, Any]) -> str:
     sides = {
-        name: _side(of_set["rewards"][LENGTH].get("difference"), 0.0)
+        name: side_of(of_set["rewards"][LENGTH].get("difference"), 0.0)
         for name, of_set in sets.items()
         if LENGTH in of_set["rewards"]
     }
@@ -148,7 +128,7 @@ def _reference_against_length(sets: Mapping[str, Any]) -> str:
         "on": "not distinguishable from it on",
         "unknown": "without an interval on",
     }
-    said = _said(sides, words)
+    said = by_side(sides, words)
     return f"Against the response's length, by the paired interval, it is {said}." if said else ""
 
 

@@ -7,40 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flr.report.bench.words import (
+from flr.report.bench.words import SPOILT, WAYS, Kind, kind_of, majority_of
+from flr.report.tables import Table, Word, parts_table
+from flr.report.words import (
     NONE,
-    SPOILT,
-    WAYS,
     Figure,
-    Kind,
     correlation,
-    kind_of,
     known,
-    majority_of,
     reward_value,
     share,
     share_of,
     short,
 )
-
-Word = Callable[[Figure | None], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table; the first column names the row.
-
-    Args:
-        title: what it shows.
-        header: titles of the columns.
-        rows: cells, as many as titles.
-        notes: what its titles and names mean, a sentence each.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
 
 
 def _key(key: str, word: Word) -> Callable[[Mapping[str, Any]], str]:
@@ -162,23 +140,6 @@ def _main_table(of_set: Mapping[str, Any], reference: str | None) -> Table:
     return Table("Rewards", header, tuple(rows), tuple(notes))
 
 
-def _parts_table(
-    title: str, first: str, parts: Mapping[str, Mapping[str, Figure]], word: Word, *, count: bool
-) -> Table | None:
-    """A row a part of the set, a column a reward; None where no reward has such parts."""
-    columns = {name: figures for name, figures in parts.items() if figures}
-    names = list(dict.fromkeys(part for column in columns.values() for part in column))
-    if not names:
-        return None
-    rows = []
-    for name in names:
-        figures = [column.get(name) for column in columns.values()]
-        counts = [figure["count"] for figure in figures if figure]
-        middle = (f"{max(counts):,}",) if count else ()
-        rows.append((name, *middle, *map(word, figures)))
-    return Table(title, (first, *(("Count",) if count else ()), *columns), tuple(rows))
-
-
 def _by(rewards: Mapping[str, Any], key: str) -> dict[str, Mapping[str, Figure]]:
     return {name: reward.get(key) or {} for name, reward in rewards.items()}
 
@@ -193,7 +154,7 @@ def _subsets(reward: Mapping[str, Any]) -> dict[str, Figure]:
 def _spoilt_table(kind: Kind, rewards: Mapping[str, Any]) -> Table | None:
     """A row a way of spoiling; nothing that is taken over all of them."""
     title = f"{kind.title}, by what the other one is"
-    table = _parts_table(title, "Other", _by(rewards, "subsets"), kind.word, count=True)
+    table = parts_table(title, "Other", _by(rewards, "subsets"), kind.word, count=True)
     notes = tuple(f"{way}: {other}." for way, other in WAYS.items())
     return None if table is None else replace(table, notes=notes)
 
@@ -202,9 +163,9 @@ def _whole_tables(kind: Kind, rewards: Mapping[str, Any]) -> list[Table | None]:
     by, word = f"{kind.title} by", kind.word
     subsets = {name: _subsets(reward) for name, reward in rewards.items()}
     return [
-        _parts_table(f"{by} section", "Section", _by(rewards, "sections"), word, count=False),
-        _parts_table(f"{by} subset", "Subset", subsets, word, count=True),
-        _parts_table(f"{by} category", "Category", _by(rewards, "categories"), word, count=False),
+        parts_table(f"{by} section", "Section", _by(rewards, "sections"), word, count=False),
+        parts_table(f"{by} subset", "Subset", subsets, word, count=True),
+        parts_table(f"{by} category", "Category", _by(rewards, "categories"), word, count=False),
         _systems_table(rewards),
     ]
 

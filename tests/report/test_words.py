@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flr.report.bench.words import (
+from flr.report.words import (
     correlation,
     correlation_difference,
     ends_of,
