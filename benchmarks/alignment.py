@@ -63,6 +63,7 @@ CHOOSING = "default:understanding+relevance+correctness"
 JUDGING = "default:engagingness+informativeness+following"
 ARMS = ("flr", "flr-match", "random", "random-flr", "direct")
 SEEDS = (0, 1, 2)
+FIRST, CONTROL = "smollm2", "random"
 STEPS, BATCH = 32, 4
 """Optimizer steps of every training, and pairs of a step: 128 pairs once over."""
 MAX_NEW_TOKENS = 96
@@ -204,7 +205,7 @@ def tuned(data: Path, work: Path) -> dict[str, Any]:
     What judges later has no say in it, and of rates that are equally good the smallest is taken.
     """
     scored, found = mined(TUNE, data, work), {}
-    policies = {"smollm2": "smollm2"}
+    policies = {FIRST: FIRST}
     for rate in LEARNING_RATES:
         policies[f"{rate:g}"] = str(trained("flr", 0, scored, work, rate, f"{rate:g}"))
     figures = compared(policies, work, "user", CHOOSING)["results"]["policies"]
@@ -213,7 +214,7 @@ def tuned(data: Path, work: Path) -> dict[str, Any]:
         found[name] = {
             key: own[key] for key in ("reward", "characters", "unfinished", "divergence")
         }
-    (reward,) = found["smollm2"]["reward"]
+    (reward,) = found[FIRST]["reward"]
     best = max(LEARNING_RATES, key=lambda rate: found[f"{rate:g}"]["reward"][reward]["value"])
     return {"learning_rate": best, "figures": found}
 
@@ -222,21 +223,81 @@ def evidence(data: Path, work: Path) -> dict[str, Any]:
     """The figures of all arms."""
     scored = mined(RUN, data, work)
     named = {(arm, seed): f"{arm} {seed}" for arm in ARMS for seed in SEEDS}
-    policies = {"smollm2": "smollm2"}
+    policies = {FIRST: FIRST}
     for seed in SEEDS:
         for arm in ARMS:
             name = named[arm, seed]
             path = trained(arm, seed, scored, work, LEARNING_RATE, name.replace(" ", "-"))
             policies[name] = str(path)
-    views = {
-        form: compared(policies, work, form, JUDGING) for form in ("user", "role-switched")
+    views: dict[str, dict[str, Any]] = {}
+    checked: list[Any] = []
+    for form in ("user", "role-switched"):
+        views[form] = compared(policies, work, form, JUDGING)
+        checked = checked or io.read(str(work / "compared" / "verifiable.jsonl"))
+    return {
+        "learning_rate": LEARNING_RATE,
+        "training": {name: _training(path) for name, path in policies.items() if name != FIRST},
+        "arms": figures(views, checked),
     }
-    return {"learning_rate": LEARNING_RATE, "arms": figures(views)}
 
 
-def figures(views: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Every arm beside the first policy and beside the random pairs."""
-    raise AssertionError("to be written")
+def _training(policy: str) -> dict[str, Any]:
+    """What is known of a training: its curves, its figures, its seconds."""
+    record = json.loads((Path(policy) / "align.json").read_text("utf-8"))
+    return {name: record[name] for name in ("rows", "steps", "seconds", "figures")}
+
+
+def _values(items: Sequence[Mapping[str, Any]], of: str, name: str) -> list[float]:
+    """One number of a policy's response to each prompt."""
+    if of == "characters":
+        return [float(len(row["responses"][name][0])) for row in items]
+    if of == "unfinished":
+        return [float(row["finish_reasons"][name][0] == "length") for row in items]
+    (reward,) = [key for key in items[0]["rewards"] if key != "length"]
+    return [row["rewards"][reward][name][0] for row in items]
+
+
+def by_arm(items: Sequence[Mapping[str, Any]], of: str) -> dict[str, Values]:
+    """The same of all policies: a row a training seed; the first policy has one row."""
+    found = {arm: np.array([_values(items, of, f"{arm} {seed}") for seed in SEEDS]) for arm in ARMS}
+    return {**found, FIRST: np.array([_values(items, of, FIRST)])}
+
+
+def figures(views: Mapping[str, Mapping[str, Any]], checked: Sequence[Any]) -> dict[str, Any]:
+    """Every arm by itself, beside the first policy and beside the random pairs.
+
+    Args:
+        views: results and items by form.
+        checked: the rows of the verifiable prompts.
+    """
+    items = views["user"]["items"]
+    lengths, unfinished = by_arm(items, "characters"), by_arm(items, "unfinished")
+    rewards = {form: by_arm(view["items"], "reward") for form, view in views.items()}
+    passed = {
+        arm: np.array([[float(row["passes"][f"{arm} {s}"]) for row in checked] for s in SEEDS])
+        for arm in ARMS
+    } | {FIRST: np.array([[float(row["passes"][FIRST]) for row in checked]])}
+    policies = views["user"]["results"]["policies"]
+    found: dict[str, Any] = {}
+    for arm in (FIRST, *ARMS):
+        seeds = [f"{arm} {seed}" for seed in SEEDS] if arm != FIRST else [FIRST]
+        found[arm] = {
+            "characters": mean(lengths[arm]),
+            "unfinished": mean(unfinished[arm]),
+            "verifiable": mean(passed[arm]),
+            **{f"reward, {form}": mean(one[arm]) for form, one in rewards.items()},
+            **{
+                name: [policies[seed]["figures"][name] for seed in seeds]
+                for name in ("distinct_1", "distinct_2", "distinct_2_across", "divergence")
+            },
+        }
+        for other in (FIRST, CONTROL):
+            if arm not in (FIRST, other):
+                found[arm][f"against {other}"] = {
+                    **{f: against(arm, other, one, lengths) for f, one in rewards.items()},
+                    "verifiable": mean(passed[arm] - passed[other]),
+                }
+    return found
 
 
 STAGES = {"tune": tuned, "run": evidence}

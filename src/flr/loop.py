@@ -75,7 +75,7 @@ class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, S
     """Evaluate on the verifiable prompts too."""
 
     def __post_init__(self) -> None:
-        for kind in (ScoreOptions, PairingOptions, LabelOptions, SampleOptions, TrainingOptions):
+        for kind in (ScoreOptions, PairingOptions, LabelOptions, TrainingOptions):
             kind.__post_init__(self)
         check_positive("rounds", self.rounds)
         if not 0 < self.held_out < 1:
@@ -259,8 +259,9 @@ class _Loop:
             self.warn,
         )
         self.computed |= bool(report.computed)
-        told = {name: report.record[name] for name in _TRAINED if name in report.record}
-        self.state.finish(number, "align", told)
+        figures = report.record["figures"]
+        told = {name: figures[name] for name in _LEARNT if name in figures}
+        self.state.finish(number, "align", {"steps": report.record["steps"], **told})
 
     def evaluate(self, number: int) -> Mapping[str, Any]:
         """Holds all policies so far against the first one."""
@@ -303,7 +304,7 @@ class _Loop:
 
 
 _TOLD = ("responses", "tokens_per_second", "finish_reasons", "seconds", "seconds_measuring")
-_TRAINED = ("steps", "seconds", "loss", "accuracy")
+_LEARNT = ("loss, first", "loss, last")
 
 
 def _brief(results: Mapping[str, Any], name: str) -> dict[str, Any]:

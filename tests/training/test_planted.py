@@ -97,9 +97,7 @@ def test_it_moves_the_way_the_reward_says(tmp_path: Path, tiny_model: Path, meth
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
-def test_it_does_not_move_where_the_reward_is_a_coin(
-    tmp_path: Path, tiny_model: Path, method: str
-):
+def test_it_does_not_move_where_the_reward_is_a_coin(tmp_path: Path, tiny_model: Path, method: str):
     dice = np.random.default_rng(0)
     policy = trained(tmp_path, tiny_model, method, lambda _: float(dice.random()))
     mean, (low, high) = moved(tmp_path, tiny_model, policy)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from flr.report.bench.svg import BLUE, DIM, INK, Canvas, size
-from flr.report.bench.words import Figure, ends_of, known
+from flr.report.svg import BLUE, DIM, INK, Canvas, size
+from flr.report.words import Figure, ends_of, known
 
 MARGINS = (56, 30, 14, 40)
 """Left, top, right and bottom; `−0.025` and `100 %` fit to the left."""

@@ -1,0 +1,204 @@
+"""A loop of tiny models: every stage once, in one folder, by categories that stay apart."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from flr import followups, io
+from flr.cli.main import run
+from flr.errors import InputError, OptionError, OutputError, UserError
+from flr.loop import LoopOptions, halves, parted, run_loop
+
+PROMPTS = [{"prompt": f"What is {n}? \U0001f375", "id": n} for n in range(8)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Matrices this small gain nothing by a second thread, and nothing may ask the hub."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+
+def options(model: Path, **given: Any) -> LoopOptions:
+    usual: dict[str, Any] = {
+        "policy": str(model),
+        "model": str(model),
+        "set": "short",
+        "dtype": "fp32",
+        "n": 3,
+        "max_new_tokens": 6,
+        "keep_unfinished": True,
+        "min_margin": 0.0,
+        "held_out": 0.25,
+        "batch_size": 2,
+        "max_steps": 2,
+        "save_steps": 1,
+        "learning_rate": 1e-2,
+        "rounds": 2,
+    }
+    return LoopOptions(**{**usual, **given})
+
+
+def source(folder: Path, rows: Any = PROMPTS) -> str:
+    path = folder / "prompts.jsonl"
+    io.write(path, rows)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The folder of a loop of two rounds."""
+    folder = tmp_path_factory.mktemp("loop")
+    report = run_loop(
+        source(folder), folder / "loop", options(tiny_model), command="flr loop prompts.jsonl"
+    )
+    assert report.computed
+    return folder / "loop"
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in (".jsonl", ".safetensors")
+    }
+
+
+def test_every_stage_is_done_once_and_told(done: Path):
+    told = yaml.safe_load((done / "state.yaml").read_text("utf-8"))
+    stages = [(one["round"], one["stage"]) for one in told["stages"]]
+    of_round = ["sample", "score", "mine", "align", "evaluate"]
+    assert stages == [(0, "evaluate"), *((k, s) for k in (1, 2) for s in of_round)]
+    assert {one["status"] for one in told["stages"]} == {"finished"}
+    assert told["stages"][1]["found"]["responses"] == 18
+    assert told["stages"][4]["found"]["steps"] == 2
+
+
+def test_no_prompt_is_trained_and_judged_on(done: Path):
+    train, evaluation = (io.read(str(done / f"{name}.jsonl")) for name in ("train", "evaluation"))
+    assert (len(train), len(evaluation)) == (6, 2)
+    assert sorted(row["id"] for row in (*train, *evaluation)) == list(range(8))
+    judged = {json.dumps(row["prompt"]) for row in io.read(str(done / "evaluation/items.jsonl"))}
+    assert judged == {json.dumps(row["prompt"]) for row in evaluation}
+
+
+def test_what_chooses_does_not_judge(done: Path):
+    results = json.loads((done / "results.json").read_text("utf-8"))
+    chosen = io.read(str(done / "round-1" / "pairs.jsonl"))[0]["reward_chosen_by_category"]
+    (judge,) = [name for name in results["evaluation"]["rewards"] if name != "length"]
+    judged = results["evaluation"]["policies"]["round 1"]["figures"]["reward_by_category"][judge]
+    assert set(chosen) == {"understanding", "relevance", "correctness"}
+    assert set(judged) == {"engagingness", "informativeness", "following"}
+
+
+def test_rounds_build_on_each_other_and_are_held_against_the_first(done: Path, tiny_model: Path):
+    records = [
+        json.loads((done / f"round-{k}" / "policy" / "align.json").read_text("utf-8"))
+        for k in (1, 2)
+    ]
+    assert records[0]["policy"]["name"] == str(tiny_model)
+    assert records[1]["policy"]["name"] == str(done / "round-1" / "policy")
+    results = json.loads((done / "results.json").read_text("utf-8"))["evaluation"]
+    assert list(results["policies"]) == ["round 0", "round 1", "round 2"]
+    assert list(results["against"]) == ["round 1", "round 2"]
+    moved = [one["figures"]["divergence"] for one in results["policies"].values()]
+    assert moved[0] is None or moved[0]["value"] == 0
+    assert moved[1]["value"] > 0
+    first, second = (io.read(str(done / f"round-{k}" / "pairs.responses.jsonl")) for k in (1, 2))
+    assert [row["responses"] for row in first] != [row["responses"] for row in second]
+
+
+def test_the_page_stands_by_itself(done: Path):
+    page = (done / "report.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert page.count("<svg") >= 4
+    assert "evaluation/report.html" in page
+    assert (done / "evaluation" / "report.html").is_file()
+
+
+def test_the_same_again_does_nothing_and_another_is_refused(done: Path, tiny_model: Path):
+    before = files(done)
+    given = options(tiny_model)
+    assert not run_loop(source(done.parent), done, given).computed
+    assert files(done) == before
+    with pytest.raises(OutputError, match="holds another loop"):
+        run_loop(source(done.parent), done, options(tiny_model, beta=0.5))
+
+
+def test_a_loop_that_was_stopped_in_any_stage_goes_on(done: Path, tmp_path: Path, tiny_model: Path):
+    class Stop(Exception):  # noqa: N818 - stands for a kill
+        pass
+
+    def stopping(wanted: str) -> Callable[[str], Any]:
+        def progress_of(unit: str) -> Any:
+            def tell(done: int, *_: int) -> None:
+                if unit == wanted and done:
+                    raise Stop
+
+            return tell
+
+        return progress_of
+
+    folder = tmp_path / "loop"
+    given = options(tiny_model)
+    for wanted in ("prompts", "responses", "steps"):
+        with pytest.raises(Stop):
+            run_loop(source(tmp_path), folder, given, stopping(f"round 1: {wanted}"))
+    run_loop(source(tmp_path), folder, given)
+    assert set(files(folder)) == set(files(done))
+    for name in ("round-1/pairs.jsonl", "round-1/pairs.responses.jsonl"):
+        assert (folder / name).read_bytes() == (done / name).read_bytes()
+    one, other = (f / "round-1/policy/model.safetensors" for f in (folder, done))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_status(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["loop", "status", str(done)]) == 0
+    said = capsys.readouterr().err
+    assert "2 of 2 rounds are finished" in said
+    assert said.count("finished") >= 11
+    assert run(["loop", "status", str(tmp_path)]) == 2
+    assert "holds no loop" in capsys.readouterr().err
+
+
+def test_halves_of_a_set():
+    short = followups.load("short")
+    assert halves("short", short, None).choosing == "short:understanding+relevance+correctness"
+    for choosing in ("+".join(short.categories), ""):
+        with pytest.raises(UserError, match=r"some have to choose|has no category"):
+            halves("short", short, choosing)
+
+
+def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):
+    mine = tmp_path / "mine.jsonl"
+    io.write(mine, PROMPTS[:3])
+    train, evaluation = parted(source(tmp_path), options(tiny_model, evaluate_on=str(mine)))
+    assert ([row["id"] for row in train], len(evaluation)) == (list(range(3, 8)), 3)
+    io.write(mine, PROMPTS)
+    with pytest.raises(InputError, match="every prompt is among those"):
+        parted(source(tmp_path), options(tiny_model, evaluate_on=str(mine)))
+    with pytest.raises(InputError, match="cannot be split"):
+        parted(source(tmp_path, PROMPTS[:1]), options(tiny_model))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rounds": 0}, "--rounds 0"),
+        ({"held_out": 1.0}, "--held-out 1.0"),
+        ({"label_quantile": 0.3}, "--label-quantile is for single responses"),
+        ({"loss": "kto"}, "--loss kto"),
+    ],
+)
+def test_options_that_cannot_be(tiny_model: Path, given: dict[str, Any], said: str):
+    with pytest.raises(OptionError, match=said):
+        options(tiny_model, **given)
