@@ -67,14 +67,6 @@ def load_tokenizer(source: Source, *, trust_remote_code: bool = False) -> Any:
     return tokenizer
 
 
-def parameters_of(source: Source) -> int:
-    """How many parameters a model has about: the bytes of its weights, two or more a parameter."""
-    found = _unpacked(source.base or source)
-    names = [found.gguf] if found.gguf else ["*.safetensors"]
-    size = sum(path.stat().st_size for name in names for path in found.folder.glob(name))
-    return size // 2
-
-
 def response_ends(source: Source) -> list[int]:
     """The tokens that a model's own generation settings end a response with; none without any."""
     folder = _unpacked(source.base or source).folder
