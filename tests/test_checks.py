@@ -225,7 +225,7 @@ def test_one_label_only(label: bool):
     word = "true" if label else "false"
     assert line == f"error: label: is {word} in every row; training needs true and false ones"
     tagged = [{**row, "kto_tag": label} for row in (SHAREGPT_KTO, SHAREGPT_KTO_BAD)]
-    assert lines("llama-factory-kto", tagged) == [line]
+    assert lines("llama-factory-kto", tagged) == [line.replace("label", "kto_tag")]
 
 
 def test_an_empty_file():
@@ -244,6 +244,27 @@ def test_a_row_that_repeats_another():
     assert (finding.level, finding.rows) == ("error", (3, 4))
     (finding,) = findings("trl-kto", [KTO, KTO_BAD, {**KTO, "label": False}])
     assert (finding.level, finding.field, finding.rows) == ("error", "label", (3,))
+    tagged = [SHAREGPT_KTO, SHAREGPT_KTO_BAD, {**SHAREGPT_KTO, "kto_tag": False}]
+    (finding,) = findings("llama-factory-kto", tagged)
+    assert (finding.field, finding.rows) == ("kto_tag", (3,))
+
+
+def test_the_response_of_a_conversation_is_named_by_its_place():
+    empty = [turn("human", "Capital of Spain?"), turn("gpt", " ")]
+    longer = [turn("human", "a"), turn("gpt", "b"), turn("human", "c"), turn("gpt", "")]
+    rows = [{"conversations": one, "kto_tag": True} for one in (empty, longer)]
+    found = lines("llama-factory-kto", [*GOOD_ROWS["llama-factory-kto"], *rows])
+    assert found == ["error: conversations[1]: is empty (2 rows: 3, 4)"]
+
+
+def test_a_file_for_another_trainer_is_told_all_columns_that_this_one_needs():
+    needs = {
+        "trl-dpo": "chosen: missing; the trainer needs chosen, rejected",
+        "trl-kto": "prompt: missing; the trainer needs prompt, completion, label",
+        "llama-factory-kto": "kto_tag: missing; the trainer needs this column",
+    }
+    for trainer, words in needs.items():
+        assert lines(trainer, [{"question": "a", "answer": "b"}]) == [f"error: {words} (1 row: 1)"]
 
 
 def test_prompts_that_are_held_out_too():

@@ -121,6 +121,12 @@ def test_a_limit_stops_the_reading(tmp_path):
         io.load(source, limit=0)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_line_that_stops_short_is_not_called_line_two(tmp_path, end: str):
+    with pytest.raises(InputError, match=r"row 1: is not whole .* at character 7$"):
+        io.read(put(tmp_path / "a.jsonl", '{"a": ' + end))
+
+
 def test_bad_lines_and_bad_rows_are_named_together(tmp_path):
     content = (
         lines([*ROWS, {"prompt": 1, "response": "b"}]).encode() + b'\xff\n"text"\n{"prompt": "c'

@@ -299,7 +299,7 @@ def test_rows_that_say_the_same_are_written_once(tmp_path: Path, tiny_model: Pat
     ]
     record = run(tmp_path, tiny_model, rows, format=form, **given).record
     assert check_file(str(tmp_path / "pairs.jsonl"), FOR[form]).errors == 0
-    told = "2 near-equal to another response" if given else "1 pairs that repeat one"
+    told = "2 near-equal to another response" if given else "1 pairs that say the same as another"
     assert told in text(record)
     assert "no pair" not in text(record)
 
@@ -362,6 +362,16 @@ def test_what_sampling_left_out_is_told(tmp_path: Path, tiny_model: Path):
     assert "1 prompts were not sampled: rows 2" in words
     assert "row 3, margin" in words or "row 1, margin" in words
     assert "row 2, margin" not in words
+
+
+def test_a_prompt_that_was_not_scored_whole_is_told(tmp_path: Path, tiny_model: Path):
+    said = [{"role": "user", "content": "word " * 400}, {"role": "assistant", "content": "Yes."}]
+    prompt = [*said * 6, {"role": "user", "content": "Tea?"}]
+    rows = [{"prompt": one, "responses": ["Yes.", "No, never."]} for one in (prompt, "Milk?")]
+    record = run(tmp_path, tiny_model, rows).record
+    assert [number for number, *_ in record["stages"]["score"]["cut"]] == [1, 1]
+    assert "  2 responses were scored without the oldest turns of their prompts\n" in text(record)
+    assert "oldest turns" not in text(run(tmp_path, tiny_model, rows[1:], "short.jsonl").record)
 
 
 def test_labels_of_rewards_that_come_with_the_file_need_a_threshold(

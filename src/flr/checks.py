@@ -143,14 +143,14 @@ def _of_other_forms(rows: Sequence[_Row]) -> Iterator[_Fault]:
             yield row.number, "error", "", f"{message}; give all rows one form"
 
 
-def _one_label(rows: Sequence[_Row]) -> Iterator[_Fault]:
+def _one_label(rows: Sequence[_Row], column: str) -> Iterator[_Fault]:
     labels = {row.example.label for row in rows}
     if len(labels) == 1 and None not in labels:
         only = "true" if True in labels else "false"
-        yield None, "error", "label", f"is {only} in every row; training needs true and false ones"
+        yield None, "error", column, f"is {only} in every row; training needs true and false ones"
 
 
-def _repeated(rows: Sequence[_Row]) -> Iterator[_Fault]:
+def _repeated(rows: Sequence[_Row], column: str) -> Iterator[_Fault]:
     seen: dict[Hashable, bool | None] = {}
     for row in rows:
         texts, label = (row.asked, row.answered), row.example.label
@@ -162,7 +162,7 @@ def _repeated(rows: Sequence[_Row]) -> Iterator[_Fault]:
             yield (
                 row.number,
                 "error",
-                "label",
+                column,
                 "an earlier row has the same texts, labelled otherwise",
             )
 
@@ -229,6 +229,7 @@ def check(
         faults += [*_in_prompt(row, chosen), *_in_responses(row)]
         faults += _too_long(row, chosen, limit) if limit else ()
     held_out, unread = _understood(against, chosen.read)
-    faults += [*_of_other_forms(known), *_one_label(known), *_repeated(known)]
+    faults += [*_of_other_forms(known), *_one_label(known, chosen.label)]
+    faults += _repeated(known, chosen.label)
     faults += _overlapping(known, held_out, len(unread))
     return _grouped(faults)

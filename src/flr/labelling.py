@@ -27,7 +27,8 @@ class LabelOptions:
     """What is desirable."""
 
     label_threshold: float | None = None
-    """Rewards above are desirable, below undesirable [default: 0, without --label-quantile]."""
+    """Rewards above are desirable, below undesirable [default: 0 where --reward is pmi and there is
+    no --label-quantile]."""
     label_quantile: float | None = None
     """Share of the run that is desirable, the highest rewards, and as much undesirable; at most
     0.5."""

@@ -81,5 +81,6 @@ def llama_factory_kto(columns: Mapping[str, Any]) -> Example:
     """
     need(columns, "kto_tag")
     conversation = conversation_of(_turns(columns), "conversations")
-    response = {"conversations": conversation.messages[-1]}
+    place = f"conversations[{len(conversation.messages) - 1}]"
+    response = {place: conversation.messages[-1]}
     return Example(conversation.prompt, response, label=flag_of(columns, "kto_tag"))

@@ -241,7 +241,7 @@ def _bitsandbytes(quantization: str, compute: torch.dtype) -> Any:
 def _merge_adapter(model: PreTrainedModel, source: Source) -> PreTrainedModel:
     """The base model with the adapter's changes added to its weights."""
     if find_spec("peft") is None:
-        raise missing_extra("peft", f"the adapter {source.name}", "flr[peft]")
+        raise missing_extra("peft", f"the adapter {source.name}", "'.[peft]' in a clone of flr")
     from peft import PeftModel  # an extra: only adapters need it
 
     with _worded(source):

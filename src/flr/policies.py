@@ -40,7 +40,7 @@ class SamplingOptions:
     policy_chat_template: Path | None = None
     """Jinja file to render prompts with, in place of the policy's own template."""
     n: int = 8
-    """Responses to each prompt."""
+    """Responses to each prompt; -n for short."""
     temperature: float = 0.7
     """What the logits are divided by; 0 takes the likeliest token always."""
     top_p: float = 0.9

@@ -60,10 +60,11 @@ Reader = Callable[[Mapping[str, Any]], Example]
 
 def need(columns: Mapping[str, Any], *names: str) -> None:
     """Raises where one of these columns is not there, or null."""
+    needed = ", ".join(names) if len(names) > 1 else "this column"
     for name in names:
         if columns.get(name) is None:
             absent = "null" if name in columns else "missing"
-            raise RowError(name, f"{absent}; the trainer needs this column")
+            raise RowError(name, f"{absent}; the trainer needs {needed}")
 
 
 def flag_of(columns: Mapping[str, Any], name: str) -> bool:

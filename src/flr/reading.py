@@ -74,7 +74,7 @@ def jsonl_items(lines: Iterable[bytes]) -> Iterator[Numbered]:
     for number, line in enumerate(lines, 1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if line.strip():
-            yield number, _line_value(number, line)
+            yield number, _line_value(number, line.rstrip(b"\r\n"))
 
 
 def _jsonl(source: str) -> Iterator[Numbered]:

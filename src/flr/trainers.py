@@ -103,12 +103,14 @@ class Trainer:
         lost: what is lost of a row, from the tokens of its prompt, of each response, and the limit.
         out_of_turn: what becomes of messages that are not user and assistant in turn.
         turns: whether that is an error; where the trainer reads them as they are, it is none.
+        label: the column that says whether a response is a good one, where there is one.
     """
 
     read: Reader
     lost: Callable[[int, Mapping[str, int], int], Iterator[Lost]]
     out_of_turn: str = "some chat templates refuse such a conversation (see --tokenizer)"
     turns: Level = "warning"
+    label: str = "label"
 
 
 _SKIPPED = "LLaMA-Factory skips such a row"
@@ -118,7 +120,7 @@ TRAINERS: Mapping[str, Trainer] = {
     "trl-dpo": Trainer(trl_dpo, _trl_cut),
     "trl-kto": Trainer(trl_kto, _trl_cut),
     "llama-factory": Trainer(llama_factory, _both_cut, _SKIPPED, "error"),
-    "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED, "error"),
+    "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED, "error", "kto_tag"),
     "openrlhf": Trainer(openrlhf, partial(_keep_start, trainer="OpenRLHF", reserved=2)),
     "rewardbench": Trainer(
         rewardbench, _not_cut, "RewardBench names them so by their position", "error"

@@ -15,6 +15,25 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert f"flr {verb}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [
+        ("score", "the paper's utterance lists"),
+        ("sample", "finish_reasons (stop; length where"),
+        ("mine", "the best is set against the worst"),
+        ("check", "Exit code 0 where all is well"),
+        ("doctor", "the noise floor"),
+        ("bench", "Compare rewards"),
+        ("followups", "List, show, check or import"),
+    ],
+)
+def test_the_help_of_a_verb_says_what_it_takes_and_makes(
+    verb: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([verb, "--help"]) == 0
+    assert says in " ".join(capsys.readouterr().out.split())
+
+
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     shown = capsys.readouterr().out

@@ -1,12 +1,15 @@
 """`flr sample`, `flr mine` and `flr check`: what they print, and their exit codes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flr.cli.main import run
+from flr.filling import Progress
 
 PROMPTS = [{"prompt": "Tea?"}, {"prompt": "Why \x1b[31m[bold]?"}]
 REWARDED = [
@@ -35,6 +38,38 @@ def test_sample_writes_and_tells(
     assert "finished before" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("short", [["-n", "3"], ["-n3"], ["-n=3"], ["--n=3"]])
+def test_the_number_of_responses_in_short(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], short: list[str]
+):
+    source, output = put(tmp_path / "p.jsonl", PROMPTS), tmp_path / "s.jsonl"
+    command = ["sample", source, "-o", str(output), "--policy", str(tiny_model), *short]
+    assert run([*command, "--max-new-tokens", "2", "--dtype", "fp32", "--threads", "1"]) == 0
+    assert "6 responses to 2 prompts" in " ".join(capsys.readouterr().err.split())
+    assert run([*command, "-nx"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_bar_of_a_stage_ends_before_the_next_begins(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[str] = []
+
+    @contextmanager
+    def bar(_: object, unit: str) -> Iterator[Progress]:
+        told.append(unit)
+        yield lambda *_: None
+        told.append("end")
+
+    monkeypatch.setattr("flr.cli.mine.bar", bar)
+    source, output = put(tmp_path / "p.jsonl", PROMPTS[:1]), str(tmp_path / "pairs.jsonl")
+    command = ["mine", source, "-o", output, "--set", "short", "-n", "3", "--keep-unfinished"]
+    command += ["--policy", str(tiny_model), "--model", str(tiny_model)]
+    assert run([*command, "--max-new-tokens", "5", "--dtype", "fp32", "--threads", "1"]) == 0
+    units = ["prompts", "responses", "responses for the noise floor"]
+    assert told == [word for unit in units for word in (unit, "end")]
+
+
 def test_mine_tells_what_it_found_and_check_agrees(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -49,6 +84,7 @@ def test_mine_tells_what_it_found_and_check_agrees(
     assert run(["check", str(output), "--for", "trl-dpo"]) == 0
     assert "3 rows that trl-dpo understands" in " ".join(capsys.readouterr().err.split())
     assert run(["check", str(output), "--for", "llama-factory"]) == 1
+    assert "1 kind of errors in 3 rows" in " ".join(capsys.readouterr().err.split())
     assert run(["check", str(output), "--for", "trl-dpo", "--against", str(output)]) == 1
     assert "held-out prompt too" in " ".join(capsys.readouterr().err.split())
 

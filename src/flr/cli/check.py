@@ -30,7 +30,7 @@ def check(
     Exit code 0 where all is well, 1 where something is wrong; warnings alone do not count.
 
     Args:
-        source: JSONL, JSON, Parquet or CSV file, or a dataset id.
+        source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
         trainer: who is to read it.
         against: held-out file; its prompts must not be in FILE.
         tokenizer: model whose tokenizer and chat template count tokens; with --max-length.
@@ -50,6 +50,8 @@ def check(
     )
     for finding in report.findings:
         console.print(Text(str(finding), style="red" if finding.level == "error" else "yellow"))
+    rows = f"{report.rows:,} row{'s' * (report.rows != 1)}"
     if report.errors:
-        raise CheckFailed(f"{source}: {report.errors} kinds of errors in {report.rows} rows")
-    console.print(Text(f"{source}: {report.rows} rows that {trainer} understands"))
+        kinds = f"{report.errors} kind{'s' * (report.errors != 1)}"
+        raise CheckFailed(f"{source}: {kinds} of errors in {rows}")
+    console.print(Text(f"{source}: {rows} that {trainer} understands"))

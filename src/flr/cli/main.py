@@ -5,6 +5,7 @@ check says no, 2 the user's input, 3 a bug of ours, 130 stopped by Ctrl-C.
 """
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -59,6 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; errors are worded on standard error."""
     try:
         app.config, rest = _config(arguments)
+        _show_own_help(rest)
         app(rest, exit_on_error=False, print_error=False)
     except FlrError as error:
         return _say(error, error.exit_code)
@@ -89,6 +91,14 @@ def _missing(error: MissingArgumentError) -> object:
         return error
     verb = " ".join(["flr", *(error.command_chain or ())])
     return f"{verb} needs {' or '.join(error.argument.names)}; `{verb} --help` says what it is"
+
+
+def _show_own_help(arguments: Sequence[str]) -> None:
+    """Lets a verb's own --help say all that its docstring does, not its line in `flr --help`."""
+    verb = next(iter(arguments), "")
+    asks = not {"--help", "-h"}.isdisjoint(arguments)
+    if asks and not verb.startswith("-") and verb in app and app[verb].default_command:
+        app[verb].help = None
 
 
 def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
@@ -131,8 +141,8 @@ def _check_config(path: str) -> None:
 
 def _split(argument: str) -> list[str]:
     """`--config=FILE` as two words; `-n`, which is a field of a dataclass, in its long form."""
-    if argument == "-n":
-        return ["--n"]
+    if short := re.fullmatch(r"-n(?:=?(\d+))?", argument):
+        return ["--n", *filter(None, short.groups())]
     return argument.split("=", 1) if argument.startswith("--config=") else [argument]
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flr.cli.progress import bar
+from flr.filling import Progress
 from flr.mining import MineOptions, mine_file
 from flr.report.mined import text
 from flr.runs import Report
@@ -25,12 +26,12 @@ def mine(
     """Mine preference pairs from a policy's own responses.
 
     Of several responses to a prompt the best is set against the worst, by the likelihood of what
-    the user would say next. Rows of FILE hold prompts (then responses are sampled first), prompt
-    and responses (then they are scored first), or rewards too (then they are only paired). What is
-    sampled and scored lies beside OUTPUT, as OUTPUT.responses.jsonl and OUTPUT.rewards.jsonl (for
-    pairs.jsonl: pairs.responses.jsonl); the same command with --force and other ways of pairing, or
-    flr mine OUTPUT.rewards.jsonl -o OTHER, computes nothing anew. A killed run goes on where it was
-    when the same command is given again.
+    the user would say next. Rows of FILE hold prompts, alone or with a single response or a pair
+    (then responses are sampled first), prompt and responses (then they are scored first), or
+    rewards too (then they are only paired). What is sampled and scored lies beside OUTPUT: for
+    pairs.jsonl it is pairs.responses.jsonl and pairs.rewards.jsonl. The same command with --force
+    and other ways of pairing, or flr mine pairs.rewards.jsonl -o OTHER, computes nothing anew. A
+    killed run goes on where it was when the same command is given again.
 
     Args:
         source: JSONL, JSON, Parquet or CSV file, or a dataset id.
@@ -41,11 +42,16 @@ def mine(
     del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
     with ExitStack() as bars:
+
+        def progress_of(unit: str) -> Progress:
+            bars.close()  # the bar of the stage before stays above, as it ended
+            return bars.enter_context(bar(console, unit))
+
         report = mine_file(
             source,
             output,
             options or MineOptions(),
-            lambda unit: bars.enter_context(bar(console, unit)),
+            progress_of,
             lambda words: console.print(Text(f"warning: {words}", style="yellow")),
         )
     show(console, output, report)

@@ -29,7 +29,7 @@ def build() -> str:
     for name in BUILDS:
         with suppress(PackageNotFoundError):
             return f"{name} {version(name)}"
-    raise missing_extra("vllm", "--engine vllm", "flr[vllm]")
+    raise missing_extra("vllm", "--engine vllm", "'.[vllm]' in a clone of flr")
 
 
 @final

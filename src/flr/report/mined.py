@@ -29,12 +29,18 @@ def _quantiles(name: str, values: Sequence[float]) -> Iterator[str]:
         yield f"{name} (minimum, quartiles, maximum): {shown}"
 
 
-def _yield_lines(counts: Mapping[str, int], sampled: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{counts['responses']:,} responses to {counts['prompts']:,} prompts"
+def _long_lines(stages: Mapping[str, Any]) -> Iterator[str]:
+    """What the models did not take, or not whole."""
+    sampled = stages.get("sample", {})
     for what, words in (("skipped", "were not sampled"), ("cut", "lost their oldest turns")):
         if found := sampled.get(what):
             rows = ", ".join(str(one[0]) for one in found[:10])
             yield f"  {len(found):,} prompts {words}: rows {rows}"
+    if cut := stages.get("score", {}).get("cut"):
+        yield f"  {len(cut):,} responses were scored without the oldest turns of their prompts"
+
+
+def _yield_lines(counts: Mapping[str, int]) -> Iterator[str]:
     for name, words in _LEFT_OUT.items():
         if counts[name]:
             yield f"  left out: {counts[name]:,} {words}"
@@ -46,7 +52,7 @@ def _yield_lines(counts: Mapping[str, int], sampled: Mapping[str, Any]) -> Itera
         if counts[name]:
             yield f"  no pair: {counts[name]:,} prompts {words}"
     if counts["repeated"]:
-        yield f"  left out: {counts['repeated']:,} pairs that repeat one of an earlier row"
+        yield f"  left out: {counts['repeated']:,} pairs that say the same as another"
 
 
 def _pair_lines(record: Mapping[str, Any]) -> Iterator[str]:
@@ -106,7 +112,9 @@ def text(record: Mapping[str, Any]) -> str:
         Lines: what was left out and why, margins, lengths, categories, then pairs to read; the
         texts of data in it cannot move a terminal's cursor.
     """
-    lines = list(_yield_lines(record["yield"], record["stages"].get("sample", {})))
+    counts = record["yield"]
+    lines = [f"{counts['responses']:,} responses to {counts['prompts']:,} prompts"]
+    lines += [*_long_lines(record["stages"]), *_yield_lines(counts)]
     lines += _label_lines(record) if "weights" in record else _pair_lines(record)
     lines.append(f"{record['rows']:,} rows, and {record['rows_held_out']:,} held out")
     for example in record.get("examples", ()):
