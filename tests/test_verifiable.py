@@ -1,9 +1,12 @@
 """The prompts that come with flr, what no response may pass by, and files that are refused."""
 
+import doctest
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, product
+from pathlib import Path
 
 import pytest
 import yaml
@@ -186,3 +189,18 @@ def test_the_file_says_whose_it_is():
     content = yaml.safe_load(DATA.read_text("utf-8"))
     assert content["licence"] == "Apache-2.0"
     assert json.dumps(content, ensure_ascii=False).isprintable()
+
+
+def test_the_documentation_says_what_is_so():
+    docs = Path(__file__).parents[1] / "docs" / "verifiable.md"
+    text = docs.read_text("utf-8")
+    counts = Counter(prompt.kind for prompt in PROMPTS)
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE)
+    assert {kind: int(count) for kind, count in rows} == counts
+    assert text.count(f" {len(PROMPTS)} |") == 4
+    assert f"\n{len(PROMPTS)} prompts" in text
+    found = doctest.testfile(str(docs), module_relative=False)
+    assert (found.attempted, found.failed) == (5, 0)
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    entry = yaml.safe_load(shown)[0]
+    assert entry in yaml.safe_load(DATA.read_text("utf-8"))["prompts"]
