@@ -23,7 +23,7 @@ LAYERS = {
     "dataset_info datasets datasets.* generators generators.*",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor checking evaluation evaluation.*",
-    4: "mined mined_files mined_pairs mined_labels mined_figures mining",
+    4: "mined mined_files mined_pairs mined_labels mined_figures mining training training.*",
     5: "explaining bench_record bench_files benching report report.*",
     6: "demo cli cli.* __main__",
 }
@@ -31,22 +31,27 @@ LAYERS = {
 
 ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier generators.hf",
-    "transformers": "models engines.* generators.hf loading policies",
+    "engines.sharing engines.classifier generators.hf training.trl",
+    "transformers": "models engines.* generators.hf loading policies training.trl",
     "huggingface_hub": "sources",
-    "peft": "models",
+    "peft": "models training.trl",
+    "trl": "training.trl",
     "pyarrow": "reading writing",
-    "datasets": "hub",
+    "datasets": "hub training.trl",
     "scipy": "correlations",
     "rich": "cli.* report.explain.terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.bench.svg",
-    "yaml": "followup_yaml followups demo cli.*",
+    "yaml": "followup_yaml followups training.card demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 
-LATE = {("io", "flr.hub"), ("models", "peft")}
+LATE = {
+    ("io", "flr.hub"),
+    ("models", "peft"),
+    ("training.preference", "flr.training.trl"),
+}
 """Imports inside a function, beside those of the doors: module, and what it imports there."""
 
 HEAVY = {"torch", "transformers", "pyarrow", "datasets", "scipy", "matplotlib"}

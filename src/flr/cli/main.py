@@ -36,6 +36,9 @@ app.command(
     "flr.cli.check:check", name="check", help="Check that a trainer will understand a file."
 )
 app.command(
+    "flr.cli.align:align", name="align", help="Train a policy on preference data, by DPO or KTO."
+)
+app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."
 )
 app.command("flr.cli.explain:explain", name="explain", help="Show which follow-ups moved a reward.")
@@ -103,7 +106,7 @@ def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
     return (found,), rest[:at] + rest[at + 2 :]
 
 
-KEYED = ("weights", "vllm")
+KEYED = ("weights", "vllm", "trl")
 """Options that have names below them."""
 
 
