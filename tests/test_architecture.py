@@ -52,7 +52,11 @@ ROOMS = {
 }
 """The modules that may import a library; nothing else may."""
 
-LATE = {("io", "flr.hub"), ("models", "peft")}
+LATE = {
+    ("io", "flr.hub"),
+    ("models", "peft"),
+    ("training.preference", "flr.training.trl"),
+}
 """Imports inside a function, beside those of the doors: module, and what it imports there."""
 
 HEAVY = {"torch", "transformers", "pyarrow", "datasets", "scipy", "matplotlib"}

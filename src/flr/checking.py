@@ -30,9 +30,16 @@ class CheckReport:
         return sum(finding.level == "error" for finding in self.findings)
 
 
-def _limit(model: str, tokens: int) -> Limit:
-    """A limit that counts as a model's tokenizer does."""
-    template = Template(models.load_tokenizer(sources.locate(model)), option=None)
+def limit_of(template: Template, tokens: int) -> Limit:
+    """A limit that counts as a model's tokenizer and chat template do.
+
+    Args:
+        template: of the model.
+        tokens: the trainer's limit.
+
+    Raises:
+        OptionError: a limit below one token.
+    """
 
     def count(content: str | tuple[Message, ...]) -> int:
         if isinstance(content, str):
@@ -75,7 +82,10 @@ def check_file(
     """
     if (tokenizer is None) != (max_length is None):
         raise OptionError("--tokenizer and --max-length belong together; give both or neither")
-    longest = _limit(tokenizer, max_length) if tokenizer and max_length is not None else None
+    longest = None
+    if tokenizer and max_length is not None:
+        template = Template(models.load_tokenizer(sources.locate(tokenizer)), option=None)
+        longest = limit_of(template, max_length)
     rows = io.items(source, split=split, limit=limit)
     of_held_out = None if against and Path(against).exists() else split
     held_out = io.items(against, split=of_held_out) if against else ()

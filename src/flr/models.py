@@ -130,7 +130,7 @@ def load(
         options.setdefault("device_map", {"": device})
     model = _weights(_unpacked(source.base or source), options)
     if source.base is not None:
-        model = _merge_adapter(model, source)
+        model = merge_adapter(model, source)
     if not device_map and not quantization:
         with _worded(source):
             model.to(device)  # pyright: ignore[reportArgumentType] - a decorator hides its signature
@@ -218,7 +218,7 @@ def _unpack(source: Source, kept: Path) -> None:
     model = _weights(source, {"dtype": torch.float32})
     with tempfile.TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as temporary:
         made = Path(temporary) / "made"
-        with _silent():
+        with silent():
             model.save_pretrained(made)
             tokenizer.save_pretrained(made)
         made.rename(kept)
@@ -238,7 +238,7 @@ def _bitsandbytes(quantization: str, compute: torch.dtype) -> Any:
     )
 
 
-def _merge_adapter(model: PreTrainedModel, source: Source) -> PreTrainedModel:
+def merge_adapter(model: PreTrainedModel, source: Source) -> PreTrainedModel:
     """The base model with the adapter's changes added to its weights."""
     if find_spec("peft") is None:
         raise missing_extra("peft", f"the adapter {source.name}", "'.[peft]' in a clone of flr")
@@ -252,7 +252,7 @@ def _merge_adapter(model: PreTrainedModel, source: Source) -> PreTrainedModel:
 def _worded(source: Source) -> Iterator[None]:
     """Maps the many errors of loading to one."""
     try:
-        with _silent():
+        with silent():
             yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError(
@@ -264,7 +264,7 @@ def _worded(source: Source) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keeps transformers' bars and chatter off the screen."""
     bars = transformers.utils.logging.is_progress_bar_enabled()
     level = transformers.utils.logging.get_verbosity()

@@ -36,7 +36,9 @@ app.command(
 app.command(
     "flr.cli.check:check", name="check", help="Check that a trainer will understand a file."
 )
-app.command("flr.cli.align:align", name="align", help="Train a policy on preference data.")
+app.command(
+    "flr.cli.align:align", name="align", help="Train a policy on preference data, by DPO or KTO."
+)
 app.command("flr.cli.loop:app", name="loop", help="Sample, mine, align, evaluate, round by round.")
 app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."

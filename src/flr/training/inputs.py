@@ -1,0 +1,161 @@
+"""What a training is made of, before any weights are read: the rows, the policy, and their check.
+
+Everything that can be said against a run is said here: rows that TRL would misread, cut or drop,
+a policy without a chat template, options that do not fit it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from flr import io, models, sources
+from flr.checking import limit_of
+from flr.checks import Finding, check
+from flr.engines.sharing import longest_row
+from flr.errors import InputError, OptionError, Problem
+from flr.loading import read_template
+from flr.prompting import TEMPLATE_OPTION
+from flr.reading import Numbered
+from flr.sources import Source
+from flr.template import Template
+
+COLUMNS = ("prompt", "chosen", "rejected", "completion", "label", "tools", "chat_template_kwargs")
+"""What TRL reads of a row; it is given nothing else, so that no other column disturbs it."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a file.
+
+    Args:
+        source: the file, or hub id.
+        items: as they were read, with their numbers.
+        taken: as TRL is given them.
+    """
+
+    source: str
+    items: Sequence[Numbered]
+    taken: Sequence[Mapping[str, Any]]
+
+    @property
+    def labels(self) -> list[bool]:
+        """Of the rows that have one."""
+        return [row["label"] for row in self.taken if isinstance(row.get("label"), bool)]
+
+
+def read(source: str, split: str | None) -> Rows:
+    """The rows of a file or hub id.
+
+    Args:
+        source: which.
+        split: of a data set on the hub; a file has none.
+
+    Raises:
+        InputError: it cannot be read, or holds no rows.
+        OptionError: standard input, which cannot be read by every process; no such split.
+    """
+    if source == "-":
+        raise OptionError("flr align reads its rows in every process; give a file in place of -")
+    items = io.items(source, split=split)
+    problems: list[Problem] = []
+    taken: list[Mapping[str, Any]] = []
+    for number, value in items:
+        if isinstance(value, Mapping):
+            taken.append({name: value[name] for name in COLUMNS if value.get(name) is not None})
+        else:
+            unread = Problem(number, "", "an object with columns was expected")
+            problems.append(value if isinstance(value, Problem) else unread)
+    if problems or not taken:
+        raise InputError(source, problems or [Problem(None, "", "has no rows")])
+    return Rows(source, items, taken)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy, but for its weights.
+
+    Args:
+        source: where it lies.
+        tokenizer: with the chat template in force.
+        template: of the tokenizer.
+        longest: what it takes, tokens; None for no limit.
+    """
+
+    source: Source
+    tokenizer: Any
+    template: Template
+    longest: int | None
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of its weights, those below an adapter where it is one."""
+        below = (self.source.base or self.source).folder
+        return sum(one.stat().st_size for one in below.glob("*.safetensors"))
+
+
+def find_policy(
+    name: str, *, revision: str | None, template: Path | None, trust_remote_code: bool
+) -> Policy:
+    """Finds the policy and reads its tokenizer.
+
+    Args:
+        name: see `flr.sources.locate`.
+        revision: of a hub id.
+        template: Jinja file in place of the policy's own; the saved model has it too.
+        trust_remote_code: run code that comes with it.
+
+    Raises:
+        ModelError: no such policy, or no chat template.
+        OptionError: a template file that cannot be read.
+    """
+    source = sources.locate(name, revision=revision)
+    tokenizer = models.load_tokenizer(source, trust_remote_code=trust_remote_code)
+    override = read_template(template, TEMPLATE_OPTION)
+    if override is not None:
+        tokenizer.chat_template = override
+    config = models.load_config(source, trust_remote_code=trust_remote_code)
+    made = Template(tokenizer, option=TEMPLATE_OPTION)
+    return Policy(source, tokenizer, made, longest_row(config))
+
+
+def findings(
+    rows: Rows, held_out: Rows | None, trainer: str, template: Template, tokens: int | None
+) -> dict[str, Sequence[Finding]]:
+    """What `flr check` says of each file, by its name.
+
+    Args:
+        rows: to train on.
+        held_out: to evaluate on.
+        trainer: of `flr.trainers.TRAINERS`.
+        template: of the policy, which counts tokens.
+        tokens: TRL's limit; None for none.
+    """
+    limit = None if tokens is None else limit_of(template, tokens)
+    against = held_out.items if held_out else ()
+    found: dict[str, Sequence[Finding]] = {}
+    found[rows.source] = check(rows.items, trainer, against=against, limit=limit)
+    if held_out:
+        of_held_out = check(held_out.items, trainer, limit=limit)
+        # What concerns a file as a whole (one label only) is no fault where it is evaluated on.
+        found[held_out.source] = tuple(one for one in of_held_out if one.rows)
+    return found
+
+
+def refuse(found: Mapping[str, Sequence[Finding]]) -> None:
+    """Raises where TRL would misread or lose rows.
+
+    Raises:
+        InputError: all errors of the first file that has some.
+    """
+    for source, of_file in found.items():
+        errors = [str(one).removeprefix("error: ") for one in of_file if one.level == "error"]
+        if errors:
+            raise InputError(
+                source,
+                [Problem(None, "", words) for words in errors],
+                "Mend the file, give a larger --max-length where rows are too long, or --check "
+                "warn to train all the same.",
+            )

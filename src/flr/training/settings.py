@@ -1,0 +1,232 @@
+"""How a policy is trained: our options with their reasons, and what TRL's configuration is given.
+
+Pure: TRL is not needed here. Everything that is not an option is a setting of TRL's and keeps its
+default, unless it is given by its own name.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any, Literal
+
+from flr.errors import OptionError, did_you_mean
+from flr.labelling import balancing
+from flr.options import check_positive, typed
+
+LOSSES: Mapping[str, tuple[str, ...]] = {
+    "dpo": (
+        *("sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard"),
+        *("aot", "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm"),
+    ),
+    "kto": ("kto", "apo_zero_unpaired"),
+}
+"""TRL's losses of each method, its usual one first.
+
+Source:
+    TRL 1.16, `DPOConfig` and `KTOConfig`.
+"""
+
+FULL_RATE, LORA_RATE = 1e-6, 1e-5
+"""Learning rates: TRL's own for all weights, and ten times as much for an adapter.
+
+Source:
+    TRL 1.16, `DPOConfig`; Schulman et al., LoRA Without Regret, 2025, for the factor.
+"""
+
+LARGE = 2**31
+"""Bytes of weights from which activations are computed twice on a GPU, to save its memory."""
+
+OURS: Mapping[str, str] = {
+    "output_dir": "name the folder by -o",
+    "save_strategy": "give --save-steps",
+    "save_total_limit": "give --save-steps",
+    "save_only_model": "give --save-steps",
+    "resume_from_checkpoint": "give --resume",
+    "load_best_model_at_end": "checkpoints are for --resume alone",
+}
+"""Settings of TRL's that resuming rests on, and what to do in place of giving them."""
+
+_WEIGHTS = ("desirable_weight", "undesirable_weight")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a policy is trained."""
+
+    method: Literal["dpo", "kto"] = "dpo"
+    """dpo learns from pairs, kto from single responses with a label."""
+    loss: str | None = None
+    """Any of TRL's losses for the method, as ipo [default: the plain one: sigmoid for dpo, kto for
+    kto]."""
+    lora: bool = False
+    """Train a low-rank adapter on all linear layers, in place of all weights: it needs a third of
+    the memory or less."""
+    lora_rank: int = 16
+    """Rank of the adapter; what is learnt from preference data is little, and 16 holds it."""
+    learning_rate: float | None = None
+    """Largest step size, the first thing to tune [default: 1e-6, which is TRL's; 1e-5 with --lora,
+    since adapters want ten times as much]."""
+    beta: float = 0.1
+    """How strongly the policy is held to where it began; 0.1 is the papers' usual value (for ipo it
+    is their tau)."""
+    epochs: float = 1.0
+    """Times that every row is seen; 1, since preference data are soon learnt by heart."""
+    max_steps: int | None = None
+    """Optimizer steps, in place of --epochs."""
+    batch_size: int = 16
+    """Rows of an optimizer step, over all processes; with fewer the direction is noise, and with
+    more a small file gives too few steps."""
+    micro_batch: int = 4
+    """Most rows in memory at once in each process; kto compares rows with their neighbours, and
+    wants 4."""
+    max_length: int = 2048
+    """Longest row, tokens of prompt and response, or what the policy takes if that is less. TRL
+    would cut what is longer (its own limit is 1024), so such a row stops the run; see --check."""
+    save_steps: int = 50
+    """Steps between checkpoints, and so the most that a kill costs."""
+    check: Literal["error", "warn"] = "error"
+    """What happens where flr check finds that TRL would misread, cut or drop rows."""
+    trl: dict[str, str] = field(default_factory=dict[str, str])
+    """Any setting of TRL's configuration (--trl.warmup_steps 10); it goes before ours."""
+
+    def __post_init__(self) -> None:
+        for name in ("lora_rank", "max_steps", "batch_size", "micro_batch", "save_steps"):
+            check_positive(name, getattr(self, name))
+        for name in ("learning_rate", "beta", "epochs"):
+            number = getattr(self, name)
+            if number is not None and not (isfinite(number) and number > 0):
+                raise OptionError(f"--{name.replace('_', '-')} {number}; above 0 was expected")
+        if self.max_length < 2:
+            raise OptionError(f"--max-length {self.max_length}; 2 or more was expected")
+        known = LOSSES.get(self.method, ())
+        if self.loss is not None and self.loss not in known:
+            raise OptionError(
+                f"--loss {self.loss}: for --method {self.method} one of {', '.join(known)} was "
+                f"expected.{did_you_mean(self.loss, known)} (--trl.loss_type takes any name)"
+            )
+        for name in self.trl.keys() & OURS.keys():
+            raise OptionError(f"--trl.{name}: flr sets it, and resuming rests on it; {OURS[name]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What of the machine has a say.
+
+    Args:
+        device: `cpu` or `cuda`.
+        dtype: `bf16`, `fp16` or `fp32`: what is computed in; weights are kept in fp32.
+        processes: how many train together.
+    """
+
+    device: str
+    dtype: str
+    processes: int = 1
+
+
+def shared_out(options: TrainingOptions, processes: int) -> tuple[int, int]:
+    """Rows that a process holds at once, and how often it does so for one optimizer step.
+
+    Raises:
+        OptionError: a batch that the processes cannot share, or of single rows for kto.
+
+    Example:
+        >>> shared_out(TrainingOptions(batch_size=10, micro_batch=4), processes=1)
+        (2, 5)
+    """
+    each, rest = divmod(options.batch_size, processes)
+    if rest or not each:
+        raise OptionError(
+            f"--batch-size {options.batch_size} cannot be shared by {processes} processes; give a "
+            f"multiple of {processes}"
+        )
+    most = min(each, options.micro_batch)
+    micro = max(count for count in range(1, most + 1) if each % count == 0)
+    if micro == 1 and options.method == "kto" and options.loss != "apo_zero_unpaired":
+        raise OptionError(
+            f"--batch-size {options.batch_size}, --micro-batch {options.micro_batch}: each process "
+            "would hold one row at a time, and kto compares rows with their neighbours; give a "
+            "batch size that 4 divides, or --loss apo_zero_unpaired"
+        )
+    return micro, each // micro
+
+
+def _of_method(options: TrainingOptions, labels: Sequence[bool]) -> dict[str, Any]:
+    """The loss, and the weights that balance the classes of kto."""
+    given = {"loss_type": options.loss or LOSSES[options.method][0]}
+    if options.method == "dpo" or options.trl.keys() & set(_WEIGHTS):
+        return given
+    weights = balancing(labels)
+    return given if weights is None else given | asdict(weights)
+
+
+def settings(
+    options: TrainingOptions,
+    machine: Machine,
+    known: Collection[str],
+    *,
+    seed: int,
+    labels: Sequence[bool] = (),
+    longest: int | None = None,
+    weight_bytes: int = 0,
+) -> dict[str, Any]:
+    """What TRL's configuration is given, but the folder.
+
+    Args:
+        options: how the policy is trained.
+        machine: on what.
+        known: names of all settings that TRL's configuration has.
+        seed: of the order of rows, and of an adapter's first weights.
+        labels: of the rows, for kto.
+        longest: what the policy takes, tokens; None for no limit.
+        weight_bytes: of the policy's files.
+
+    Raises:
+        OptionError: a setting that TRL has not; a batch that cannot be shared out.
+
+    Example:
+        >>> made = settings(
+        ...     TrainingOptions(batch_size=8, trl={"warmup_steps": "2"}),
+        ...     Machine(device="cpu", dtype="bf16"), ["warmup_steps", "activation_checkpointing"],
+        ...     seed=0, longest=1024,
+        ... )
+        >>> made["per_device_train_batch_size"], made["max_length"], made["warmup_steps"]
+        (4, 1024, 2)
+    """
+    for name in options.trl:
+        if name not in known:
+            near = did_you_mean(name, sorted(known))
+            raise OptionError(f"--trl.{name}: TRL's configuration has no such setting.{near}")
+    micro, times = shared_out(options, machine.processes)
+    on_cpu = machine.device == "cpu"
+    # Transformers 5 has given it another name, and warns of the old one.
+    new, old = "activation_checkpointing", "gradient_checkpointing"
+    return {
+        **_of_method(options, labels),
+        "learning_rate": options.learning_rate or (LORA_RATE if options.lora else FULL_RATE),
+        "beta": options.beta,
+        "num_train_epochs": options.epochs,
+        "max_steps": options.max_steps or -1,
+        "per_device_train_batch_size": micro,
+        "per_device_eval_batch_size": micro,
+        "gradient_accumulation_steps": times,
+        "max_length": min(options.max_length, longest or options.max_length),
+        # The first policy is asked once about every row, and need not stay in memory.
+        "precompute_ref_log_probs": True,
+        "bf16": machine.dtype == "bf16",
+        "fp16": machine.dtype == "fp16",
+        "use_cpu": on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        new if new in known else old: not on_cpu and weight_bytes >= LARGE,
+        "seed": seed,
+        "data_seed": seed,
+        "save_strategy": "steps",
+        "save_steps": options.save_steps,
+        # Of two the older one is whole, whenever a kill comes.
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        # A loss that is no number must be seen.
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        **typed(options.trl),
+    }
