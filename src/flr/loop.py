@@ -44,6 +44,9 @@ from flr.types import FollowUpSet
 
 RESULTS, REPORT = "results.json", "report.html"
 
+_ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}
+"""How every round is trained, whatever the options of the loop say of its prompts."""
+
 STAGE_OF: Mapping[str, Stage] = {
     "prompts": "sample",
     "responses": "score",
@@ -80,7 +83,8 @@ class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, S
         check_positive("rounds", self.rounds)
         if not 0 < self.held_out < 1:
             raise OptionError(f"--held-out {self.held_out}; above 0 and below 1 was expected")
-        _as(MineOptions, self, format=self.format)  # which checks what is mined
+        _as(MineOptions, self, format=self.format, held_out=0.0)  # which checks what is mined
+        _as(AlignOptions, self, **_ALIGNED)  # and what is trained
 
     @property
     def format(self) -> str:
@@ -248,7 +252,7 @@ class _Loop:
     def align(self, number: int, pairs: Path) -> None:
         """Trains the policy of the round before on the pairs."""
         self.state.begin(number, "align")
-        changes: dict[str, Any] = {"policy": self.policy(number - 1), "resume": True}
+        changes = {**_ALIGNED, "policy": self.policy(number - 1)}
         if number > 1:
             changes |= {"policy_revision": None, "policy_chat_template": None}
         report = align_file(
@@ -259,8 +263,7 @@ class _Loop:
             self.warn,
         )
         self.computed |= bool(report.computed)
-        figures = report.record["figures"]
-        told = {name: figures[name] for name in _LEARNT if name in figures}
+        told = {f"loss, {end}": value for end, value in report.record["loss"].items()}
         self.state.finish(number, "align", {"steps": report.record["steps"], **told})
 
     def evaluate(self, number: int) -> Mapping[str, Any]:
@@ -304,7 +307,6 @@ class _Loop:
 
 
 _TOLD = ("responses", "tokens_per_second", "finish_reasons", "seconds", "seconds_measuring")
-_LEARNT = ("loss, first", "loss, last")
 
 
 def _brief(results: Mapping[str, Any], name: str) -> dict[str, Any]:
