@@ -66,9 +66,10 @@ def done(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, int]:
+    """When each file of the stages was written; the prompts are written whenever a loop begins."""
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
-        for path in folder.rglob("*")
+        for path in folder.rglob("*/*")
         if path.is_file() and path.suffix in (".jsonl", ".safetensors")
     }
 

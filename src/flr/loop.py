@@ -267,7 +267,15 @@ class _Loop:
         self.state.finish(number, "align", {"steps": report.record["steps"], **told})
 
     def evaluate(self, number: int) -> Mapping[str, Any]:
-        """Holds all policies so far against the first one."""
+        """Holds all policies so far against the first one; a later evaluation is one of this, too.
+
+        Where the loop is gone through again, the evaluation of all rounds is there already, and is
+        not to be replaced by that of fewer.
+        """
+        known = _read(self.folder / "evaluation" / RESULTS)
+        if number < self.options.rounds and f"round {number + 1}" in known.get("policies", {}):
+            self.state.finish(number, "evaluate", _brief(known, f"round {number}"))
+            return known
         self.state.begin(number, "evaluate")
         policies = {f"round {at}": self.policy(at) for at in range(number + 1)}
         options = _as(
@@ -307,6 +315,15 @@ class _Loop:
 
 
 _TOLD = ("responses", "tokens_per_second", "finish_reasons", "seconds", "seconds_measuring")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Results that were written; empty where there are none that can be read."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _brief(results: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -373,11 +390,14 @@ def run_loop(
     loop.state.write()
     for name, rows in (("train", train), ("evaluation", evaluation)):
         io.write(folder / f"{name}.jsonl", rows)
+    found, before = loop.run(), _read(folder / RESULTS)
+    if not loop.computed and before.get("run") == run and before.get("rounds") == options.rounds:
+        return LoopReport(before, computed=False)
     results = {
         "run": run,
         "flr": runs.versions()["flr"],
         "command": command,
-        **loop.run(),
+        **found,
         "options": runs.plain(asdict(replace(options, force=False))),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

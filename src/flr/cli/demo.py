@@ -128,7 +128,9 @@ class _Demo:
             "Align: six steps of DPO on the pairs",
             *("align", source, "--policy", self.model, "-o", output, *options),
         )
-        given = AlignOptions(policy=self.model, lora=True, max_steps=6, batch_size=4, force=True)
+        given = AlignOptions(
+            policy=self.model, lora=True, max_steps=6, batch_size=4, resume=True, force=True
+        )
         with ExitStack() as bars:
             report = align_file(str(source), output, given, self.progress_of(bars)("steps"))
         self.computed |= bool(report.computed)
