@@ -171,3 +171,10 @@ def test_no_text_escapes_as_another_error(text: str):
 def test_every_argument_of_every_check_has_a_shape():
     for check in CHECKS.values():
         assert set(list(inspect.signature(check).parameters)[1:]) <= SHAPES.keys()
+
+
+def test_a_key_that_is_there_twice_is_named():
+    text = yaml.safe_dump({"prompts": [SUM]}, sort_keys=False)
+    assert verifiable.parse(text, "mine.yaml")
+    with pytest.raises(InputError, match=r"the key 'answer' is there twice\n.* line 6"):
+        verifiable.parse(text.replace("  answer: 4\n", "  answer: 3\n  answer: 4\n"), "mine.yaml")

@@ -5,4 +5,4 @@ import pytest
 
 def cases(*passing: str, failing: tuple[str, ...]) -> pytest.MarkDecorator:
     rows = [(text, True) for text in passing] + [(text, False) for text in failing]
-    return pytest.mark.parametrize(("response", "expected"), rows, ids=repr)
+    return pytest.mark.parametrize(("response", "expected"), rows, ids=lambda one: repr(one)[:50])

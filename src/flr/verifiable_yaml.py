@@ -113,11 +113,13 @@ class _Loader(yaml.SafeLoader):
     """YAML's safe loader, which else takes the last of two equal keys without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        if repeated := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {repeated[0]!r} is there twice", node.start_mark
-            )
+        known = list[Any]()
+        for key, _ in node.value:
+            if key.value in known:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is there twice", key.start_mark
+                )
+            known.append(key.value)
         return super().construct_mapping(node, deep)
 
 
