@@ -12,10 +12,7 @@ folder holds what each would leave behind. It is too small to make a policy bett
 
 import shlex
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -27,7 +24,7 @@ from flr.cli import bench as bench_door
 from flr.cli import compare as compare_door
 from flr.cli.demo_scores import show_scores
 from flr.cli.explain import console
-from flr.cli.progress import bar
+from flr.cli.progress import bars
 from flr.comparing import CompareOptions, compare_policies
 from flr.demo import pairs
 from flr.files import make_folder
@@ -46,7 +43,8 @@ class _Demo:
 
     def __init__(self, folder: Path, model: str) -> None:
         self.folder, self.model = folder, model
-        self.out, self.computed = console(), False
+        self.out, self.told = console(), Console(stderr=True)
+        self.computed = False
         self._stage, self._begun = 0, time.perf_counter()
 
     def stage(self, title: str, *command: str | Path) -> None:
@@ -54,10 +52,6 @@ class _Demo:
         self._stage += 1
         self.out.print(Text(f"\n{self._stage} of 5  {title}", "bold"))
         self.out.print(Text(f"       flr {shlex.join(map(str, command))}", "dim"), soft_wrap=True)
-
-    def progress_of(self, bars: ExitStack) -> Callable[[str], Any]:
-        """Bars on standard error, one a stage."""
-        return lambda unit: bars.enter_context(bar(Console(stderr=True), unit))
 
     def write(self) -> None:
         """The rows that the stages begin with."""
@@ -77,8 +71,8 @@ class _Demo:
         )
         # The short set: with the default one the first run would take minutes on a small machine.
         given = ScoreOptions(model=self.model, set="short", per_followup=True, force=True)
-        with ExitStack() as bars:
-            report = score_file(str(source), output, given, self.progress_of(bars)("responses"))
+        with bars(self.told) as progress_of:
+            report = score_file(str(source), output, given, progress_of("responses"))
         self.computed |= bool(report.computed)
         show_scores(self.out, output)
 
@@ -91,8 +85,8 @@ class _Demo:
             *("bench", source, "-o", output, "--model", self.model, "--reward", reward),
         )
         given = BenchOptions(model=self.model, reward=reward, force=True)
-        with ExitStack() as bars:
-            progress = self.progress_of(bars)("conversations")
+        with bars(self.told) as progress_of:
+            progress = progress_of("conversations")
             report = bench([str(source)], output, given, progress, command="flr demo")
         self.computed |= bool(report.computed)
         bench_door.show(self.out, output, report)
@@ -115,8 +109,8 @@ class _Demo:
             keep_unfinished=True,
             force=True,
         )
-        with ExitStack() as bars:
-            report = mine_file(str(source), output, given, self.progress_of(bars))
+        with bars(self.told) as progress_of:
+            report = mine_file(str(source), output, given, progress_of)
         self.computed |= bool(report.computed)
         self.out.print(Text(text({**report.record, "examples": report.record["examples"][:1]})))
 
@@ -131,8 +125,8 @@ class _Demo:
         given = AlignOptions(
             policy=self.model, lora=True, max_steps=6, batch_size=4, resume=True, force=True
         )
-        with ExitStack() as bars:
-            report = align_file(str(source), output, given, self.progress_of(bars)("steps"))
+        with bars(self.told) as progress_of:
+            report = align_file(str(source), output, given, progress_of("steps"))
         self.computed |= bool(report.computed)
         align_door.show(self.out, output, report)
 
@@ -148,9 +142,9 @@ class _Demo:
         )
         given = CompareOptions(model=self.model, reward=reward, n=2, max_new_tokens=32, force=True)
         policies = {self.model: self.model, "trained": str(trained)}
-        with ExitStack() as bars:
+        with bars(self.told) as progress_of:
             report = compare_policies(
-                policies, str(source), output, given, self.progress_of(bars), command="flr demo"
+                policies, str(source), output, given, progress_of, command="flr demo"
             )
         self.computed |= bool(report.computed)
         compare_door.show(self.out, output, report)

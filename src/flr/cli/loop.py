@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flr import loop_state
-from flr.cli.progress import bar
+from flr.cli.progress import bars
 from flr.errors import UserError
 from flr.loop import REPORT, LoopOptions, run_loop
 from flr.loop_state import LoopState, StageState
@@ -46,12 +45,12 @@ def loop(
     """
     del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
-    with ExitStack() as bars:
+    with bars(console) as progress_of:
         report = run_loop(
             source,
             output,
             options or LoopOptions(),
-            lambda unit: bars.enter_context(bar(console, unit)),
+            progress_of,
             lambda words: console.print(Text(f"warning: {words}", style="yellow")),
             command=shlex.join(["flr", *sys.argv[1:]]),
         )

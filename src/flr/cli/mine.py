@@ -1,6 +1,5 @@
 """`flr mine`: prompts in, preference data out."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from flr.cli.progress import bar
-from flr.filling import Progress
+from flr.cli.progress import bars
 from flr.mining import MineOptions, mine_file
 from flr.report.mined import text
 from flr.runs import Report
@@ -41,12 +39,7 @@ def mine(
     """
     del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
-    with ExitStack() as bars:
-
-        def progress_of(unit: str) -> Progress:
-            bars.close()  # the bar of the stage before stays above, as it ended
-            return bars.enter_context(bar(console, unit))
-
+    with bars(console) as progress_of:
         report = mine_file(
             source,
             output,

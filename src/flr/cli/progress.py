@@ -1,7 +1,7 @@
 """The bar that long work shows: what is done, the rate, the time left."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -53,3 +53,19 @@ def bar(console: Console, unit: str) -> Iterator[Callable[[int, int, int], None]
                 console.print(f"{unit}: {done} of {total} {rate}", highlight=False)
 
         yield tell
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[Callable[[str], Callable[[int, int, int], None]]]:
+    """Shows the bars of several stages, one after the other; those that ended stay above.
+
+    Yields:
+        A function of what a stage counts; gives what `bar` gives.
+    """
+    with ExitStack() as shown:
+
+        def progress_of(unit: str) -> Callable[[int, int, int], None]:
+            shown.close()  # two bars cannot move at once
+            return shown.enter_context(bar(console, unit))
+
+        yield progress_of
