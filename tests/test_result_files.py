@@ -10,8 +10,8 @@ from flr import result_files
 from flr.errors import OutputError
 from flr.result_files import RESULTS
 
-RESULT = {"run": "k", "options": {"seed": 0, "limit": None}, "sets": {"a": 1, "b": 2}}
-ASKED = {"seed": 0, "limit": None, "sets": ["a", "b"], "force": True}
+RESULT = {"run": "k", "options": {"seed": 0, "limit": None, "vllm": {}}, "sets": {"a": 1, "b": 2}}
+ASKED = {"seed": 0, "limit": None, "vllm": {}, "sets": ["a", "b"], "force": True}
 
 
 def put(output: Path, **changes: Any) -> None:

@@ -40,9 +40,9 @@ def _differing(found: Any, asked: Mapping[str, Any], verb: str) -> str:
     """In what earlier results are of another run, as far as they say it."""
     if not isinstance(found, dict) or not isinstance(found.get("options"), dict):
         return f"not of {verb}"
-    known = {**found, **found["options"]}
-    before = {name: known.get(name) for name in asked}
-    before |= {name: list(one) for name, one in before.items() if isinstance(one, dict)}
+    options = found["options"]
+    before = {name: options.get(name) for name in asked}
+    before |= {name: list(found.get(name) or ()) for name in asked if name not in options}
     differing = [name for name in asked if name != "force" and before[name] != asked[name]]
     words = [f"{name} {before[name]}, and now {asked[name]}" for name in differing]
     return "; ".join(words) or "data, models, follow-ups or versions have changed"

@@ -1,5 +1,6 @@
-"""What a page holds, and how well its colours can be told apart."""
+"""What a page or a Markdown text holds, and how well a page's colours can be told apart."""
 
+import re
 from html.parser import HTMLParser
 
 VOID = {"meta"}
@@ -48,3 +49,15 @@ def luminance(colour: str) -> float:
 def contrast(one: str, other: str) -> float:
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
+
+
+def blocks(text: str) -> list[list[str]]:
+    """The lines of each table."""
+    return [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a line, split where a bar is not escaped."""
+    assert line.startswith("| ")
+    assert line.endswith(" |")
+    return [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]

@@ -43,6 +43,7 @@ app.command("flr.cli.loop:app", name="loop", help="Sample, mine, align, evaluate
 app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."
 )
+app.command("flr.cli.compare:compare", name="compare", help="Compare policies by their responses.")
 app.command("flr.cli.explain:explain", name="explain", help="Show which follow-ups moved a reward.")
 app.command(
     "flr.cli.followups:app", name="followups", help="List, show, check or import follow-up sets."

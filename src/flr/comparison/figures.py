@@ -69,10 +69,16 @@ def _column(values: Values, places: Sequence[Place]) -> Float[np.ndarray, " resp
     return np.array([values[place] for place in places], np.float64)
 
 
+def _names(rewards: Rewards) -> list[str]:
+    """The rewards by name, length last: it is there to be held against the others."""
+    return sorted(rewards.values, key=lambda name: name == "length")
+
+
 def _of_rewards(rewards: Rewards, groups: Groups, at: Key) -> Statistics:
     """The mean of each reward, whole and by category."""
     found: Statistics = {}
-    for name, values in rewards.values.items():
+    for name in _names(rewards):
+        values = rewards.values[name]
         places = sorted(values)
         index = groups.index(places)
         found[*at, "reward", name] = mean(_column(values, places), index)
@@ -128,7 +134,7 @@ def _against(policy: Policy, reference: Policy, groups: Groups, at: Key) -> Stat
     )
     similar = _similar(lengths, others)
     found: Statistics = {}
-    for name in mine.values:
+    for name in _names(mine):
         margins = _column(mine.values[name], places) - _column(theirs.values[name], places)
         wins = share(pairwise_points(margins), index)
         found[*at, "win_rate", name] = wins

@@ -79,7 +79,7 @@ def measure(
     plans = [*alone.values(), *filter(None, beside.values())]
     policies: dict[str, Policy] = {}
     with Store(path) as store:
-        computed = columns.fill(store, plans, found.arms, progress_of("responses"))
+        computed = columns.fill(store, plans, found.arms, progress_of("conversations"))
         for name, plan in alone.items():
             moved, more = _divergence(store, found, name, said[name], progress_of)
             computed += more

@@ -35,13 +35,17 @@ def _pass_words(done: Mapping[str, Any]) -> str:
 def how_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How the results were made, as names and values: command, work, versions, options given."""
     first = {key: results[key] for key in ("flr", "command", "finished")}
-    made_with = dict(results["made_with"])
-    passes = [(f"pass {name}", _pass_words(done)) for name, done in made_with.pop("passes").items()]
+    made_with = results["made_with"]
+    passes = [(f"pass {name}", _pass_words(done)) for name, done in made_with["passes"].items()]
     options = {name: value for name, value in results["options"].items() if value is not None}
-    return [*_flat("", first), *passes, *_flat("", made_with), *_flat("options", options)]
+    versions = _flat("versions", made_with["versions"])
+    return [*_flat("", first), *passes, *versions, *_flat("options", options)]
 
 
 def fingerprints(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Everything that changes the bits of a pass, as names and values, by pass."""
-    passes = results["made_with"]["passes"]
-    return {name: list(_flat("", done["made_with"])) for name, done in passes.items()}
+    """Everything that changes the bits of a piece of work, as names and values, by its name."""
+    made_with = results["made_with"]
+    found = {f"pass {name}": done["made_with"] for name, done in made_with["passes"].items()}
+    for kind in ("sampling", "divergence"):
+        found |= {f"{kind} {name}": known for name, known in made_with.get(kind, {}).items()}
+    return {name: list(_flat("", known)) for name, known in found.items()}

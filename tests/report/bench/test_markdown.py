@@ -9,18 +9,7 @@ from hypothesis import strategies as st
 from flr.report.bench.markdown import markdown
 from flr.report.markdown import escaped
 from tests.report.bench.samples import HOSTILE, REFERENCE, sample, with_text
-
-
-def blocks(text: str) -> list[list[str]]:
-    """The lines of each table."""
-    return [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
-
-
-def cells(line: str) -> list[str]:
-    """The cells of a line, split where a bar is not escaped."""
-    assert line.startswith("| ")
-    assert line.endswith(" |")
-    return [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
+from tests.report.parsed import blocks, cells
 
 
 def test_every_set_and_reward_is_there():

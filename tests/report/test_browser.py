@@ -1,4 +1,4 @@
-"""The page of a benchmark in a real browser, at the widths of a desk and of a phone.
+"""The pages of results in a real browser, at the widths of a desk and of a phone.
 
 A headless browser's window has a least width above a phone's, so the page is shown in frames.
 """
@@ -7,14 +7,17 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flr.report.bench.html import page
-from tests.report.bench.samples import sample, with_text
+from flr.report.bench.html import page as bench_page
+from flr.report.compare.html import page as compare_page
+from tests.report.bench import samples as bench
+from tests.report.compare import samples as compare
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -72,16 +75,26 @@ def opened(rendered: str, folder: Path) -> tuple[list[dict[str, Any]], list[str]
     return json.loads(unescape(found)), [line for line in lines if "CONSOLE" in line]
 
 
-@pytest.mark.parametrize(
-    "made",
-    [sample(), sample(1), with_text("W" * 400), with_text("שלום \u202e<script>throw 1</script>")],
-    ids=["plain", "one item", "long words", "hostile"],
-)
-def test_nothing_overflows_and_the_console_is_silent(made: Any, tmp_path: Path):
-    found, console = opened(page(*made), tmp_path)
+LONG, SLY = "W" * 400, "שלום \u202e<script>throw 1</script>"
+
+PAGES = {
+    "bench": lambda: bench_page(*bench.sample()),
+    "bench, one item": lambda: bench_page(*bench.sample(1)),
+    "bench, long words": lambda: bench_page(*bench.with_text(LONG)),
+    "bench, hostile": lambda: bench_page(*bench.with_text(SLY)),
+    "compare": lambda: compare_page(compare.sample()),
+    "compare, three": lambda: compare_page(compare.sample(3)),
+    "compare, long words": lambda: compare_page(compare.with_text(LONG)),
+    "compare, hostile": lambda: compare_page(compare.with_text(SLY)),
+}
+
+
+@pytest.mark.parametrize("made", PAGES.values(), ids=PAGES)
+def test_nothing_overflows_and_the_console_is_silent(made: Callable[[], str], tmp_path: Path):
+    found, console = opened(made(), tmp_path)
     assert [one["page"] for one in found] == list(WIDTHS)
     for one in found:
-        assert one["figures"] >= 6
+        assert one["figures"] >= 4
         assert one["content"] <= one["page"]
         assert one["texts"] == []
     assert console == []

@@ -1,0 +1,1 @@
+"""The report of a comparison of policies, from its results alone."""
