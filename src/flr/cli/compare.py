@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flr.cli.progress import bar
+from flr.cli.progress import bars
 from flr.comparing import CompareOptions, compare_policies, named
 from flr.errors import OptionError
 from flr.report.compare.summary import LENGTH, told
@@ -53,13 +52,13 @@ def compare(
             "given: flr compare A B --prompts FILE -o FOLDER"
         )
     console = Console(stderr=True)
-    with ExitStack() as bars:
+    with bars(console) as progress_of:
         report = compare_policies(
             named(policies),
             prompts,
             output,
             options or CompareOptions(),
-            lambda unit: bars.enter_context(bar(console, unit)),
+            progress_of,
             lambda words: console.print(Text(f"warning: {words}", style="yellow")),
             command=shlex.join(["flr", *sys.argv[1:]]),
         )

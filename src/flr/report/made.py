@@ -9,11 +9,11 @@ from typing import Any
 from flr.report.words import NONE, counted
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """A value under its name; what is inside a mapping under its name after a dot."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flat(f"{name}.{key}" if name else str(key), inner)
+            yield from flat(f"{name}.{key}" if name else str(key), inner)
     elif isinstance(value, list):
         yield name, ", ".join(map(str, value)) or NONE
     else:
@@ -38,8 +38,8 @@ def how_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     made_with = results["made_with"]
     passes = [(f"pass {name}", _pass_words(done)) for name, done in made_with["passes"].items()]
     options = {name: value for name, value in results["options"].items() if value is not None}
-    versions = _flat("versions", made_with["versions"])
-    return [*_flat("", first), *passes, *versions, *_flat("options", options)]
+    versions = flat("versions", made_with["versions"])
+    return [*flat("", first), *passes, *versions, *flat("options", options)]
 
 
 def fingerprints(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -48,4 +48,4 @@ def fingerprints(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]
     found = {f"pass {name}": done["made_with"] for name, done in made_with["passes"].items()}
     for kind in ("sampling", "divergence"):
         found |= {f"{kind} {name}": known for name, known in made_with.get(kind, {}).items()}
-    return {name: list(_flat("", known)) for name, known in found.items()}
+    return {name: list(flat("", known)) for name, known in found.items()}
