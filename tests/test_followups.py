@@ -127,7 +127,7 @@ def test_some_categories_of_a_set(write):
 
 @pytest.mark.parametrize("wanted", ["", "relevanc", "relevance+", "relevance,correctness"])
 def test_a_category_that_is_none(wanted: str):
-    with pytest.raises(FollowUpError, match="has no category .*; it has understanding, relevance"):
+    with pytest.raises(FollowUpError, match=r"has no category .*; it has understanding, relevance"):
         followups.load(f"default:{wanted}")
 
 
