@@ -76,8 +76,8 @@ class SkipOptions:
     """What to do with a conversation that a model cannot take."""
 
     on_overflow: Policy = "error"
-    """For a last prompt (and response) that is longer than the model: stop, or leave it out. `flr
-    mine` always leaves out, and counts, a response that cannot be scored."""
+    """For a last prompt (and response) that is longer than the model: stop, or leave it out.
+    `flr mine` always leaves out, and counts, a response that cannot be scored."""
     on_special: Policy = "error"
     """For text that holds the model's special tokens: stop, or leave the conversation out."""
 
