@@ -337,7 +337,7 @@ def align_file(
     """
     for module in ("trl", "peft"):
         if find_spec(module) is None:
-            raise missing_extra(module, "flr align", "'flr[train]'")
+            raise missing_extra(module, "flr align", "'.[train]' in a clone of flr")
     plan = _plan(source, output, options)
     if folder.is_done(output, plan.run_key):
         record = folder.read_record(output)
