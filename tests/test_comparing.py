@@ -296,6 +296,23 @@ def test_several_follow_up_models_and_rewards_each_have_their_names(
     assert own > theirs  # a policy finds its own words likelier than another model does
 
 
+def test_length_alone_needs_no_model(tmp_path: Path, tiny_model: Path, other: Path):
+    policies = {"A": tiny_model, "B": other}
+    report = run(tmp_path, policies, reward="length", model="no-such-model")
+    assert report.results["rewards"] == ["length"]
+    assert report.computed == 2  # the responses
+
+
+def test_two_processes_write_what_one_does(tmp_path: Path, tiny_model: Path, other: Path):
+    rows = [{"prompt": f"Tea {at}?"} for at in range(12)]
+    policies = {"A": tiny_model, "B": other}
+    given: dict[str, Any] = {"divergence": True, "model": str(tiny_model)}
+    run(tmp_path, policies, rows, "one", **given)
+    run(tmp_path, policies, rows, "two", workers=2, **given)
+    one, two = ((tmp_path / name / "items.jsonl").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
 def test_a_judge_is_asked_about_pairs(tmp_path: Path, tiny_model: Path, other: Path):
     judge = f"judge:{tiny_model}"
     report = run(tmp_path, {"A": tiny_model, "B": other}, reward=judge)

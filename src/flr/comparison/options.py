@@ -1,6 +1,7 @@
 """The options of a comparison, and what they say of each policy."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from flr.errors import OptionError
@@ -17,6 +18,8 @@ VERIFIABLE = {"n": 1, "temperature": 0.0, "max_new_tokens": 96}
 class CompareOptions(FileOptions, SkipOptions, ModelOptions, SamplingOptions):
     """How policies are asked, and by what their responses are compared."""
 
+    policy_chat_template: Path | None = None
+    """Jinja file to render prompts with, in place of every policy's own template."""
     n: int = 1
     """Responses to each prompt."""
     model: str = SMOLLM2

@@ -63,7 +63,7 @@ class Divergence:
                 "needs one vocabulary"
             )
         kind = "cuda" if model.device.type == "cuda" else "cpu"
-        most = elements or HEAD_ELEMENTS[kind]
+        most = elements or HEAD_ELEMENTS[kind] // 4  # two models, and what is made of both
         self._model, self._reference = Head(model, most), Head(reference, most)
 
     @torch.inference_mode()
