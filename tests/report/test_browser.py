@@ -16,8 +16,10 @@ import pytest
 
 from flr.report.bench.html import page as bench_page
 from flr.report.compare.html import page as compare_page
+from flr.report.loop.html import page as loop_page
 from tests.report.bench import samples as bench
 from tests.report.compare import samples as compare
+from tests.report.loop import samples as loop
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -86,6 +88,9 @@ PAGES = {
     "compare, three": lambda: compare_page(compare.sample(3)),
     "compare, long words": lambda: compare_page(compare.with_text(LONG)),
     "compare, hostile": lambda: compare_page(compare.with_text(SLY)),
+    "loop": lambda: loop_page(loop.sample()),
+    "loop, long words": lambda: loop_page(loop.sample(LONG)),
+    "loop, hostile": lambda: loop_page(loop.sample(SLY)),
 }
 
 

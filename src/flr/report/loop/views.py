@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flr.report.bars import Panel, percents
+from flr.report.compare.summary import policy_summary
 from flr.report.loop.figures import rounds
 from flr.report.svg import size
 from flr.report.tables import Table
-from flr.report.words import NONE, Figure, ends_of, points, reward_value, share, short
+from flr.report.words import NONE, Figure, points, reward_value, share, short
 
 Results = Mapping[str, Any]
 
@@ -124,38 +125,13 @@ def time_table(results: Results) -> Table:
 
 
 def sentences(results: Results) -> list[str]:
-    """What came out, a sentence each."""
+    """What came out, a sentence each: the last round's policy beside the first one."""
     evaluation, halves = results["evaluation"], results["halves"]
-    last = f"round {results['rounds']}"
-    against = evaluation["against"][last]
-    said = [
-        f"Pairs were chosen by {halves['choosing']}, policies are judged by {halves['judging']}, "
-        f"on {evaluation['prompts']['count']} prompts that were kept apart."
-    ]
-    for reward in _judges(results):
-        rate = against["win_rate"].get(reward)
-        said.append(f"After {last} {_verdict(rate)} {share(rate)}.")
-    said.append(
-        f"Its responses are longer than those of round 0 in {share(against['longer'])} of the "
-        f"pairs; at similar length it wins "
-        + " and ".join(share(against["win_rate_similar_length"].get(r)) for r in _judges(results))
-        + "."
+    split = (
+        f"Pairs were chosen by {halves['choosing']}; policies are judged by {halves['judging']}, "
+        f"on {evaluation['prompts']['count']:,} prompts that were kept apart."
     )
-    checked = against["verifiable_difference"]
-    if checked is not None:
-        said.append(f"Of the verifiable prompts it passes {points(checked)} points more.")
-    return said
-
-
-def _verdict(rate: Figure | None) -> str:
-    ends = ends_of(rate)
-    if ends is None or ends[0] <= 0.5 <= ends[1]:
-        return "the policy cannot be told from the first one: it wins"
-    return (
-        "the policy is better than the first one: it wins"
-        if ends[0] > 0.5
-        else ("the policy is worse than the first one: it wins")
-    )
+    return [split, *policy_summary(evaluation, list(evaluation["against"])[-1])]
 
 
 def tables(results: Results) -> Sequence[Table]:
