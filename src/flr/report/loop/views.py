@@ -50,6 +50,8 @@ def _quantities(
     unfinished = _of_rounds(results, "unfinished")
     yield ("Unfinished responses", "Cut off", unfinished, percents, "Cut off at the token limit.")
     moved = _of_rounds(results, "divergence")
+    if any(moved):
+        moved[0] = {"value": 0.0, "interval": [None, None], "count": 0}  # from itself
     told = "KL from the first policy, nats a token, at what the policy itself writes."
     yield ("Distance from the first policy", "Nats a token", moved, size, told)
 
@@ -69,30 +71,35 @@ def _stages(results: Results, stage: str) -> dict[int, Mapping[str, Any]]:
 
 
 def rounds_table(results: Results) -> Table:
-    """A row a round: how its policy is judged, beside the first one."""
+    """A column a round: how its policy is judged, beside the first one."""
     evaluation = results["evaluation"]
-    reward = _judges(results)[0]
-    rows = []
+    columns: dict[str, Mapping[str, str]] = {}
     for name, policy in evaluation["policies"].items():
         figures, against = policy["figures"], evaluation["against"].get(name, {})
-        passed = figures["verifiable"]
-        rows.append(
-            (
-                name,
-                reward_value(figures["reward"].get(reward)),
-                share(against.get("win_rate", {}).get(reward)),
-                share(against.get("win_rate_similar_length", {}).get(reward)),
-                reward_value(figures["characters"]),
-                share(figures["unfinished"]),
-                share(passed["pass_rate"]) if passed else NONE,
-                points(against.get("verifiable_difference")),
-                reward_value(figures["divergence"]),
-            )
-        )
-    header = ("Policy", "Reward", "Won against round 0", "Won at similar length", "Characters")
-    more = ("Unfinished", "Verifiable", "Less round 0, points", "KL, nats a token")
-    notes = (f"Reward: {reward}.", "Won: share of prompts with the higher reward, ties half.")
-    return Table("The policy of each round", (*header, *more), tuple(rows), notes)
+        passed = figures["verifiable"] or {}
+        wins, similar = (against.get(key, {}) for key in ("win_rate", "win_rate_similar_length"))
+        columns[name] = {
+            **{
+                f"Reward, {one}": reward_value(figures["reward"].get(one))
+                for one in _judges(results)
+            },
+            **{f"Won, {one}": share(wins.get(one)) for one in _judges(results)},
+            **{
+                f"Won at similar length, {one}": share(similar.get(one)) for one in _judges(results)
+            },
+            "Characters": reward_value(figures["characters"]),
+            "Unfinished": share(figures["unfinished"]),
+            "Verifiable prompts passed": share(passed.get("pass_rate")),
+            "Less the first policy, points": points(against.get("verifiable_difference")),
+            "KL, nats a token": reward_value(figures["divergence"]),
+        }
+    names = next(iter(columns.values()))
+    rows = ((name, *(column[name] for column in columns.values())) for name in names)
+    shown = tuple(row for row in rows if set(row[1:]) - {NONE})
+    notes = (
+        f"Won: share of pairs with the higher reward than {evaluation['reference']}, ties half.",
+    )
+    return Table("The policy of each round", ("", *columns), shown, notes)
 
 
 def mined_table(results: Results) -> Table:
