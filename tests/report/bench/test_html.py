@@ -85,7 +85,7 @@ def test_turns_that_a_response_has_alone_stand_beside_it(whole: str):
 
 def test_what_the_passes_did_is_told_and_what_they_depend_on_folded(whole: str):
     assert "pass smollm2 1,234 conversations, 1 of them skipped" in words(whole)
-    folded = whole[whole.index("<summary><h3>What the numbers of pass") :]
+    folded = whole[whole.index("<summary><h3>What the numbers of <bdi>pass ") :]
     assert "<dt>wanted.followups</dt><dd>True</dd>" in folded[: folded.index("</details>")]
 
 

@@ -48,10 +48,18 @@ def test_how_it_was_made_is_flat():
 def test_fingerprints_are_flat_and_apart():
     results, _ = sample()
     assert fingerprints(results) == {
-        "smollm2": [
+        "pass smollm2": [
             ("dtype", "fp32"),
             ("wanted.followups", "True"),
             ("versions.torch", "2.13.0"),
         ]
     }
     assert fingerprints(results | {"made_with": {"passes": {}}}) == {}
+
+
+def test_what_was_sampled_depends_on_things_too():
+    made = {"passes": {}, "sampling": {"A": {"seed": 0}}, "divergence": {"B": {"dtype": "fp32"}}}
+    assert fingerprints({"made_with": made}) == {
+        "sampling A": [("seed", "0")],
+        "divergence B": [("dtype", "fp32")],
+    }
