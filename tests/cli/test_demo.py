@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from flr import io
 from flr.cli.main import run
 from flr.demo import pairs
 
@@ -92,11 +93,40 @@ def test_the_first_pair_is_explained_and_the_next_commands_run(
     assert page.read_text("utf-8").startswith("<!doctype html>")
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_whole_path_is_gone_and_ends_with_a_page(folder: Path, printed: str) -> None:
+    stages = re.findall(r"^(\d) of 5  (\w+)", printed, re.MULTILINE)
+    verbs = ("Score", "Bench", "Mine", "Align", "Compare")
+    assert stages == [(str(at), verb) for at, verb in enumerate(verbs, 1)]
+    page = folder / "compare" / "report.html"
+    assert f"Open {page} in a browser" in " ".join(printed.split())
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    trained = json.loads((folder / "policy" / "align.json").read_text("utf-8"))
+    assert trained["steps"] == 6
+    mined, compared = (
+        {row["id"] for row in io.read(str(folder / f"{name}.jsonl"))}
+        for name in ("pairs", "others")
+    )
+    assert mined <= {pair["id"] for pair in pairs()} - compared
+
+
+def test_every_command_that_is_printed_is_one(printed: str) -> None:
+    commands = re.findall(r"^       flr (\w+) ", printed, re.MULTILINE)
+    assert commands == ["score", "bench", "mine", "align", "compare"]
+
+
 def test_a_second_time_computes_nothing(folder: Path, tiny_model: Path, printed: str) -> None:
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = files(folder)
     assert "nothing was computed now" not in printed
-    assert "nothing was computed now" in shown(folder, tiny_model)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert "nothing was computed now" in " ".join(shown(folder, tiny_model).split())
+    assert files(folder) == before
 
 
 def test_an_output_that_was_changed_is_made_again_from_the_store(
@@ -105,7 +135,7 @@ def test_an_output_that_was_changed_is_made_again_from_the_store(
     before = (folder / "scored.jsonl").read_bytes()
     (folder / "scored.jsonl").write_text("changed")
     assert "nothing was computed now" not in printed
-    assert "nothing was computed now" in shown(folder, tiny_model)
+    assert "nothing was computed now" in " ".join(shown(folder, tiny_model).split())
     assert (folder / "scored.jsonl").read_bytes() == before
 
 
