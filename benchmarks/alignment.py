@@ -28,8 +28,8 @@ among responses whose lengths differ by at most a quarter. Intervals are over pr
 
 `tune` picks the learning rate of LEARNING_RATES on prompts that `run` never sees, by the rule at
 `tuned`; its result is committed before `run` trains. DIR holds the files of hh-rlhf. All stages
-resume. RESULT.json gets figures; of the data, prompts and responses of twenty examples go to
-RESULT.md's twin in the work folder only.
+resume. RESULT.json gets figures and nothing of the data; twenty prompts with the responses of every
+policy, to read, are in the work folder's compared/report.html.
 """
 
 import argparse
@@ -177,7 +177,7 @@ def trained(arm: str, seed: int, scored: Path, work: Path, rate: float, name: st
         max_steps=STEPS,
         batch_size=BATCH,
         seed=seed,
-        resume=policy.exists(),
+        resume=True,
     )
     align_file(str(pairs), policy, options, told(f"{name}: steps"), print)
     return policy
