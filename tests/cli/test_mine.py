@@ -61,7 +61,7 @@ def test_the_bar_of_a_stage_ends_before_the_next_begins(
         yield lambda *_: None
         told.append("end")
 
-    monkeypatch.setattr("flr.cli.mine.bar", bar)
+    monkeypatch.setattr("flr.cli.progress.bar", bar)
     source, output = put(tmp_path / "p.jsonl", PROMPTS[:1]), str(tmp_path / "pairs.jsonl")
     command = ["mine", source, "-o", output, "--set", "short", "-n", "3", "--keep-unfinished"]
     command += ["--policy", str(tiny_model), "--model", str(tiny_model)]

@@ -115,7 +115,7 @@ def test_every_metric_is_logged_once_a_call(follower: Path):
     assert all(len(values) == 1 for values in trainer.metrics.values())
     assert trainer.metrics["flr/skipped"] == [0.0]
     means = [trainer.metrics[f"flr/{name}"][0] for name in categories]
-    assert sum(means) / len(means) == pytest.approx((first + second) / 2)
+    assert sum(means) / len(means) == pytest.approx((first + second) / 2, abs=1e-5)
 
 
 def test_thoughts_do_not_reach_the_reward_unless_asked_for(follower: Path, spy: Spy):
@@ -132,8 +132,8 @@ def test_thoughts_do_not_reach_the_reward_unless_asked_for(follower: Path, spy: 
     found = Trainer().rewards(reward, [prompt] * 6, completions)
     assert "secret" not in spy.text
     assert "think" not in spy.text
-    assert found[0] == found[1] == found[2] == pytest.approx(found[3])
-    assert found[4] == pytest.approx(found[5])
+    assert found[0] == found[1] == found[2] == pytest.approx(found[3], abs=1e-5)
+    assert found[4] == pytest.approx(found[5], abs=1e-5)
     kept = FLRReward(model=str(follower), strip_thinking=False, **OPTIONS)
     assert Trainer().rewards(kept, [TEA], completions[:1]) == expected(
         follower,
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_back_is_taken_as_one_message_and_said_once(
     text = chatml([*TEA, *TEA])
     with pytest.warns(UserWarning, match="2 of 3 prompts are text of the policy's chat template"):
         found = Trainer().rewards(reward, [text, text, "Tea?"], ["Green.", "No", "No"])
-    assert Trainer().rewards(reward, [text], ["Green."]) == pytest.approx(found[:1])
+    assert Trainer().rewards(reward, [text], ["Green."]) == pytest.approx(found[:1], abs=1e-5)
     assert "<|im" not in spy.text
     flat = "user\nTea?\nuser\nTea?\nassistant"
     assert found[:2] == expected(
@@ -205,7 +205,7 @@ def test_what_the_model_cannot_take_has_no_reward_and_is_said_once(follower: Pat
     assert len(said) == 1
     assert "special token '<|head|>'" in str(said[0].message) or "a tool" in str(said[0].message)
     assert found[1:] == [None] * 4
-    assert found[0] == pytest.approx(Trainer().rewards(reward, ["Tea?"], ["Green."])[0])
+    assert found[0] == pytest.approx(Trainer().rewards(reward, ["Tea?"], ["Green."])[0], abs=1e-5)
     assert trainer.metrics["flr/skipped"] == [pytest.approx(0.8)]
     again = Trainer()
     assert again.rewards(reward, ["<|head|>"], ["No"]) == [None]

@@ -44,8 +44,8 @@ def curves(log: Sequence[Mapping[str, Any]], points: int = POINTS) -> dict[str, 
         what was not logged.
 
     Example:
-        >>> curves([{"step": at, "loss": 1.0 - at / 10} for at in (1, 2, 3, 4)], points=2)
-        {'loss': [[2, 0.85], [4, 0.65]]}
+        >>> curves([{"step": at, "loss": 1.0 - at / 8} for at in (1, 2, 3, 4)], points=2)
+        {'loss': [[2, 0.8125], [4, 0.5625]]}
     """
     found: dict[str, Any] = {}
     for name, theirs in NAMES.items():
