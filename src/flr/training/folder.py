@@ -154,18 +154,20 @@ def held(output: Path, run_key: str, asked: Mapping[str, Any], *, resume: bool) 
         OutputError: another process works in it, or it cannot be written.
     """
     make_folder(output)
+    failed = None
     with Store(output / LOCK):
         _begin(output, run_key, asked, resume=resume)
         try:
             yield
-        except FlrError:
+        except FlrError as error:
+            failed = error
             if last_whole(output / WORK, run_key) is None:
                 _discard(output)
-                (output / LOCK).unlink(missing_ok=True)
-                with suppress(OSError):  # something else lies in it
-                    output.rmdir()
-            raise
-        (output / LOCK).unlink(missing_ok=True)
+    (output / LOCK).unlink(missing_ok=True)
+    if failed is not None:
+        with suppress(OSError):  # there is something left in it
+            output.rmdir()
+        raise failed
 
 
 def _begin(output: Path, run_key: str, asked: Mapping[str, Any], *, resume: bool) -> None:
@@ -184,6 +186,8 @@ def _discard(output: Path) -> None:
     """Removes what `flr align` has made of a folder, and nothing else; the record last."""
     for name in _files(read_record(output)):
         (output / name).unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself, or one that holds something else
+            (output / name).parent.rmdir()
     shutil.rmtree(output / WORK, ignore_errors=True)
     (output / RECORD).unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from flr import io, models, sources
+from flr import io, models
 from flr.checking import limit_of
 from flr.checks import Finding, check
 from flr.engines.sharing import longest_row
@@ -96,22 +96,18 @@ class Policy:
         return sum(one.stat().st_size for one in below.glob("*.safetensors"))
 
 
-def find_policy(
-    name: str, *, revision: str | None, template: Path | None, trust_remote_code: bool
-) -> Policy:
-    """Finds the policy and reads its tokenizer.
+def prepare_policy(source: Source, template: Path | None, *, trust_remote_code: bool) -> Policy:
+    """Reads a policy's tokenizer and configuration.
 
     Args:
-        name: see `flr.sources.locate`.
-        revision: of a hub id.
+        source: where it lies.
         template: Jinja file in place of the policy's own; the saved model has it too.
         trust_remote_code: run code that comes with it.
 
     Raises:
-        ModelError: no such policy, or no chat template.
+        ModelError: they cannot be read, or there is no chat template.
         OptionError: a template file that cannot be read.
     """
-    source = sources.locate(name, revision=revision)
     tokenizer = models.load_tokenizer(source, trust_remote_code=trust_remote_code)
     override = read_template(template, TEMPLATE_OPTION)
     if override is not None:

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from flr import devices, runs
+from flr import devices, runs, sources
 from flr.checks import Finding
 from flr.errors import OptionError, missing_extra
 from flr.filling import Progress
@@ -153,13 +153,11 @@ def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
     if options.held_out is not None:
         is_file = Path(options.held_out).exists()
         held_out = inputs.read(options.held_out, None if is_file else options.split)
-    policy = inputs.find_policy(
-        options.policy,
-        revision=options.policy_revision,
-        template=options.policy_chat_template,
-        trust_remote_code=options.trust_remote_code,
+    found = sources.locate(options.policy, revision=options.policy_revision)
+    _check_adapter(found, options)
+    policy = inputs.prepare_policy(
+        found, options.policy_chat_template, trust_remote_code=options.trust_remote_code
     )
-    _check_adapter(policy.source, options)
     machine = _machine(options)
     made = settings(
         options,

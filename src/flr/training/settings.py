@@ -228,5 +228,7 @@ def settings(
         "logging_nan_inf_filter": False,
         "report_to": "none",
         "disable_tqdm": True,
+        "log_level": "error",
+        "log_level_replica": "error",
         **typed(options.trl),
     }

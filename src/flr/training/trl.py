@@ -9,6 +9,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -174,6 +175,10 @@ def _astray(job: Job, what: str) -> ModelError:
     )
 
 
+_RANK = re.compile(r"^\[RANK \d+\] ")
+"""How accelerate begins a message."""
+
+
 class _Ear(logging.Handler):
     """Passes warnings on, each once."""
 
@@ -182,7 +187,7 @@ class _Ear(logging.Handler):
         self.warn, self.said = warn, set[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
-        words = record.getMessage()
+        words = _RANK.sub("", record.getMessage())
         if words not in self.said:
             self.said.add(words)
             self.warn(f"TRL: {words}")
@@ -276,6 +281,7 @@ def _trainer(job: Job, args: Any, follow: _Follow) -> Any:
     model = models.load(
         job.policy, dtype="fp32", device="cpu", trust_remote_code=job.trust_remote_code
     )
+    model.requires_grad_(True)  # which a merged adapter leaves frozen
     # Where TRL wants the first policy beside this one, it would read it from the folder that this
     # one came from, without an adapter that was merged.
     sharded = bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"

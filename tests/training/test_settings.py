@@ -1,0 +1,141 @@
+"""Options become TRL's settings; what cannot be is refused before anything is read."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flr.errors import OptionError
+from flr.training import trl
+from flr.training.preference import AlignOptions
+from flr.training.settings import LOSSES, Machine, TrainingOptions, settings, shared_out
+
+CPU, GPU = Machine(device="cpu", dtype="fp32"), Machine(device="cuda", dtype="bf16")
+
+
+def made(machine: Machine = CPU, /, *, labels: Any = (), **given: Any) -> dict[str, Any]:
+    options = TrainingOptions(**given)
+    return settings(options, machine, trl.setting_names(options.method), seed=3, labels=labels)
+
+
+@pytest.mark.parametrize("method", LOSSES)
+@pytest.mark.parametrize("machine", [CPU, GPU])
+def test_trl_has_every_setting_that_it_is_given(method: Any, machine: Machine):
+    given = made(machine, method=method, labels=[True, False, False])
+    assert given.keys() <= set(trl.setting_names(method))
+    assert given["seed"] == 3
+    assert given["max_length"] == 2048
+    assert given["precompute_ref_log_probs"]
+
+
+def test_every_loss_that_is_listed_is_trls():
+    _, configuration = trl.TRAINERS["dpo"]
+    help_of = {f.name: f.metadata["help"] for f in configuration.__dataclass_fields__.values()}
+    assert all(f"`'{loss}'`" in help_of["loss_type"] for loss in LOSSES["dpo"])
+    _, configuration = trl.TRAINERS["kto"]
+    choices = configuration.__dataclass_fields__["loss_type"].metadata["choices"]
+    assert tuple(choices) == LOSSES["kto"]
+
+
+def test_the_learning_rate_of_an_adapter_is_ten_times_that_of_all_weights():
+    assert made()["learning_rate"] == 1e-6
+    assert made(lora=True)["learning_rate"] == 1e-5
+    assert made(lora=True, learning_rate=3e-4)["learning_rate"] == 3e-4
+
+
+def test_a_cpu_gets_what_trl_needs_there_and_a_gpu_what_it_can():
+    cpu, gpu = made(CPU), made(GPU)
+    assert (cpu["use_cpu"], cpu["bf16"], cpu["dataloader_pin_memory"]) == (True, False, False)
+    assert (gpu["use_cpu"], gpu["bf16"], gpu["dataloader_pin_memory"]) == (False, True, True)
+    assert made(Machine(device="cpu", dtype="bf16"))["bf16"]
+    names = trl.setting_names("dpo")
+    large = settings(TrainingOptions(), GPU, names, seed=0, weight_bytes=2**33)
+    on_cpu = settings(TrainingOptions(), CPU, names, seed=0, weight_bytes=2**33)
+    for name in {"activation_checkpointing", "gradient_checkpointing"} & large.keys():
+        assert (cpu[name], gpu[name], large[name], on_cpu[name]) == (False, False, True, False)
+
+
+def test_an_older_configuration_gets_the_older_name():
+    known = set(trl.setting_names("dpo")) - {"activation_checkpointing"}
+    assert "gradient_checkpointing" in settings(TrainingOptions(), CPU, known, seed=0)
+
+
+def test_the_limit_is_what_the_policy_takes():
+    names = trl.setting_names("dpo")
+    for longest, expected in ((512, 512), (None, 2048), (8192, 2048)):
+        given = settings(TrainingOptions(), CPU, names, seed=0, longest=longest)
+        assert given["max_length"] == expected
+
+
+def test_what_is_given_for_trl_goes_before_ours():
+    given = made(trl={"beta": "0.3", "max_length": "null", "lr_scheduler_type": "cosine"})
+    assert (given["beta"], given["max_length"], given["lr_scheduler_type"]) == (0.3, None, "cosine")
+
+
+def test_classes_are_balanced_by_weights_unless_they_are_given():
+    labels = [True] * 2 + [False] * 6
+    assert made(method="kto", labels=labels)["desirable_weight"] == 3.5  # 7/6 * 6/2
+    given = made(method="kto", labels=labels, trl={"undesirable_weight": "0.5"})
+    assert (given.get("desirable_weight"), given["undesirable_weight"]) == (None, 0.5)
+    assert "desirable_weight" not in made(method="kto", labels=[True, True])
+    assert "desirable_weight" not in made(labels=labels)
+
+
+@given(
+    batch=st.integers(1, 64), micro=st.integers(1, 64), processes=st.sampled_from([1, 2, 4, 8])
+)
+def test_a_batch_is_shared_out_whole(batch: int, micro: int, processes: int):
+    options = TrainingOptions(batch_size=batch, micro_batch=micro)
+    if batch % processes:
+        with pytest.raises(OptionError, match=f"give a multiple of {processes}"):
+            shared_out(options, processes)
+        return
+    held, times = shared_out(options, processes)
+    assert held * times * processes == batch
+    assert held <= micro
+
+
+def test_kto_refuses_to_compare_a_row_with_itself():
+    for batch, micro in ((7, 4), (4, 1)):
+        options = TrainingOptions(method="kto", batch_size=batch, micro_batch=micro)
+        with pytest.raises(OptionError, match="compares rows with their neighbours"):
+            shared_out(options, 1)
+    free = TrainingOptions(method="kto", batch_size=7, loss="apo_zero_unpaired")
+    assert shared_out(free, 1) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"loss": "sigmoyd"}, "Did you mean 'sigmoid'"),
+        ({"loss": "ipo", "method": "kto"}, "kto, apo_zero_unpaired was expected"),
+        ({"loss": ""}, "--loss"),
+        ({"learning_rate": 0.0}, "--learning-rate 0.0"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan"),
+        ({"beta": -1.0}, "--beta -1.0"),
+        ({"epochs": float("inf")}, "--epochs inf"),
+        ({"max_steps": 0}, "--max-steps 0"),
+        ({"lora_rank": 0}, "--lora-rank 0"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"micro_batch": -1}, "--micro-batch -1"),
+        ({"save_steps": 0}, "--save-steps 0"),
+        ({"max_length": 1}, "--max-length 1"),
+        ({"trl": {"output_dir": "/"}}, "--trl.output_dir: flr sets it"),
+        ({"trl": {"save_strategy": "no"}}, "give --save-steps"),
+        ({"device": "cuda:1"}, "CUDA_VISIBLE_DEVICES"),
+        ({"device_map": "auto"}, "models that are not trained"),
+        ({"quantization": "nf4"}, "models that are not trained"),
+        ({"keep_adapter": True}, "--keep-adapter is for --lora"),
+        ({"seed": -1}, "--seed -1"),
+        ({"threads": 0}, "--threads 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(given: dict[str, Any], says: str):
+    with pytest.raises(OptionError, match=says):
+        AlignOptions(**given)
+
+
+def test_a_setting_that_trl_has_not_is_refused_with_the_nearest():
+    with pytest.raises(OptionError, match="Did you mean 'warmup_steps'"):
+        made(trl={"warmup_step": "3"})
