@@ -40,11 +40,16 @@ def checkpoint(work: Path, step: int, key: str = "ours", *, marked: bool = True)
 
 def stopped(output: Path) -> Path:
     """A folder of a run that was killed; its work."""
-    with pytest.raises(KeyboardInterrupt), held(output, "ours", ASKED, resume=False):
-        checkpoint(output / folder.WORK, 2)
-        checkpoint(output / folder.WORK, 4)
-        checkpoint(output / folder.WORK, 6, marked=False)
-        raise KeyboardInterrupt
+
+    def killed() -> None:
+        with held(output, "ours", ASKED, resume=False):
+            checkpoint(output / folder.WORK, 2)
+            checkpoint(output / folder.WORK, 4)
+            checkpoint(output / folder.WORK, 6, marked=False)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
     return output / folder.WORK
 
 
@@ -160,9 +165,14 @@ def test_an_error_leaves_nothing_behind_but_a_checkpoint_to_go_on_from(tmp_path:
     with pytest.raises(ModelError), held(tmp_path / "p", "ours", ASKED, resume=False):
         raise ModelError("no memory")
     assert not (tmp_path / "p").exists()
-    with pytest.raises(ModelError), held(tmp_path / "q", "ours", ASKED, resume=False):
-        checkpoint(tmp_path / "q" / folder.WORK, 2)
-        raise ModelError("no memory")
+
+    def failed() -> None:
+        with held(tmp_path / "q", "ours", ASKED, resume=False):
+            checkpoint(tmp_path / "q" / folder.WORK, 2)
+            raise ModelError("no memory")
+
+    with pytest.raises(ModelError):
+        failed()
     assert last_whole(tmp_path / "q" / folder.WORK, "ours") is not None
 
 

@@ -1,7 +1,7 @@
 """A tiny random policy moves the way a planted reward says, and not under a constant one.
 
-The planted reward of a response is 1 where it has the letter e. Everything goes through the doors of
-a user: prompts are sampled, mined, trained on, and other prompts are sampled before and after.
+The planted reward of a response is 1 where it has the letter e. Everything goes through the doors
+of a user: prompts are sampled, mined, trained on, and other prompts are sampled before and after.
 """
 
 import random
@@ -41,13 +41,20 @@ class World:
     responses: Rows
     before: np.ndarray
 
-    def sampled(self, policy: Path, name: str, prompts: Sequence[str], *, n: int, seed: int) -> Rows:
+    def sampled(
+        self, policy: Path, name: str, prompts: Sequence[str], *, n: int, seed: int
+    ) -> Rows:
         source = self.folder / f"{name}.prompts.jsonl"
         io.write(source, [{"prompt": prompt} for prompt in prompts])
         drawing = SampleOptions(
             policy=str(policy),
-            **{"dtype": "fp32", "threads": 1, "temperature": 1.0, "top_p": 1.0},
-            **{"n": n, "max_new_tokens": 3, "seed": seed},
+            dtype="fp32",
+            threads=1,
+            temperature=1.0,
+            top_p=1.0,
+            n=n,
+            max_new_tokens=3,
+            seed=seed,
         )
         sample_file(str(source), self.folder / f"{name}.jsonl", drawing)
         return io.read(str(self.folder / f"{name}.jsonl"))
@@ -73,8 +80,12 @@ class World:
         training = AlignOptions(
             policy=str(self.policy),
             method=method,
-            **{"dtype": "fp32", "threads": 1, "learning_rate": 3e-3, "max_steps": 40},
-            **{"batch_size": 16, "micro_batch": 16},
+            dtype="fp32",
+            threads=1,
+            learning_rate=3e-3,
+            max_steps=40,
+            batch_size=16,
+            micro_batch=16,
         )
         align_file(str(self.folder / f"{name}.rows.jsonl"), self.folder / name, training)
         return self.shares(self.folder / name, f"{name}.after") - self.before

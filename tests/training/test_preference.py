@@ -42,9 +42,7 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_what_mine_writes_is_trained_on(
-    tmp_path: Path, tiny_model: Path, method: Any, suffix: str
-):
+def test_what_mine_writes_is_trained_on(tmp_path: Path, tiny_model: Path, method: Any, suffix: str):
     """Both files of a run, with all the columns that mining adds and one that a user had."""
     rewarded = [
         {
