@@ -439,7 +439,7 @@ def test_a_library_that_is_missing_is_worded(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(preference, "find_spec", lambda name: None if name == "trl" else True)
-    with pytest.raises(OptionError, match=r"flr align needs trl.*pip install 'flr\[train\]'"):
+    with pytest.raises(OptionError, match=r"flr align needs trl.*pip install '.\[train\]'"):
         aligned(tmp_path, tiny_model)
 
 
