@@ -214,7 +214,8 @@ class _Loop:
         pairs = self.folder / f"round-{number}" / "pairs.jsonl"
         make_folder(pairs.parent)
         policy = self.policy(number - 1)
-        weights = {k: v for k, v in self.options.weights.items() if k in self.halves.choosing}
+        chosen = self.halves.choosing.rpartition(":")[2].split("+")
+        weights = {name: one for name, one in self.options.weights.items() if name in chosen}
         changes: dict[str, Any] = {
             "policy": policy,
             "set": self.halves.choosing,
