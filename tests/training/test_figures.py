@@ -33,8 +33,7 @@ def test_a_long_curve_is_one_of_means_with_nothing_lost(values: list[float], poi
     assert found[-1][0] == len(values)
     steps = [0, *(step for step, _ in found)]
     total = sum(
-        mean * (end - begin)
-        for begin, end, (_, mean) in zip(steps, steps[1:], found, strict=False)
+        mean * (end - begin) for begin, end, (_, mean) in zip(steps, steps[1:], found, strict=False)
     )
     assert abs(total - sum(values)) < 1e-6 * max(1.0, sum(map(abs, values)))
 

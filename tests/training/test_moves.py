@@ -41,7 +41,9 @@ class World:
     responses: Rows
     before: np.ndarray
 
-    def sampled(self, policy: Path, name: str, prompts: Sequence[str], *, n: int, seed: int) -> Rows:
+    def sampled(
+        self, policy: Path, name: str, prompts: Sequence[str], *, n: int, seed: int
+    ) -> Rows:
         source = self.folder / f"{name}.prompts.jsonl"
         io.write(source, [{"prompt": prompt} for prompt in prompts])
         drawing = SampleOptions(

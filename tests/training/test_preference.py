@@ -42,9 +42,7 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_what_mine_writes_is_trained_on(
-    tmp_path: Path, tiny_model: Path, method: Any, suffix: str
-):
+def test_what_mine_writes_is_trained_on(tmp_path: Path, tiny_model: Path, method: Any, suffix: str):
     """Both files of a run, with all the columns that mining adds and one that a user had."""
     rewarded = [
         {
@@ -86,7 +84,9 @@ def test_the_result_is_a_model_for_transformers_and_for_us(tmp_path: Path, tiny_
     assert model.dtype == torch.float32
     tokenizer = AutoTokenizer.from_pretrained(output)
     assert tokenizer.chat_template == AutoTokenizer.from_pretrained(tiny_model).chat_template
-    assert model.generation_config.eos_token_id is not None
+    for name in ("config.json", "generation_config.json"):
+        before, after = (json.loads((one / name).read_text()) for one in (tiny_model, output))
+        assert before == after
     names = {path.name for path in output.iterdir()}
     assert not names & {"checkpoints", "run.sqlite", "training_args.bin"}
     sampling = SampleOptions(policy=str(output), dtype="fp32", threads=1, n=2, max_new_tokens=4)

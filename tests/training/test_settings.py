@@ -82,9 +82,7 @@ def test_classes_are_balanced_by_weights_unless_they_are_given():
     assert "desirable_weight" not in made(labels=labels)
 
 
-@given(
-    batch=st.integers(1, 64), micro=st.integers(1, 64), processes=st.sampled_from([1, 2, 4, 8])
-)
+@given(batch=st.integers(1, 64), micro=st.integers(1, 64), processes=st.sampled_from([1, 2, 4, 8]))
 def test_a_batch_is_shared_out_whole(batch: int, micro: int, processes: int):
     options = TrainingOptions(batch_size=batch, micro_batch=micro)
     if batch % processes:
