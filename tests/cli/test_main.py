@@ -6,7 +6,18 @@ import pytest
 
 from flr.cli.main import run
 
-VERBS = ("score", "sample", "mine", "check", "bench", "explain", "followups", "doctor", "demo")
+VERBS = (
+    "score",
+    "sample",
+    "mine",
+    "check",
+    "align",
+    "bench",
+    "explain",
+    "followups",
+    "doctor",
+    "demo",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -84,7 +84,9 @@ def test_the_result_is_a_model_for_transformers_and_for_us(tmp_path: Path, tiny_
     assert model.dtype == torch.float32
     tokenizer = AutoTokenizer.from_pretrained(output)
     assert tokenizer.chat_template == AutoTokenizer.from_pretrained(tiny_model).chat_template
-    assert model.generation_config.eos_token_id is not None
+    for name in ("config.json", "generation_config.json"):
+        before, after = (json.loads((one / name).read_text()) for one in (tiny_model, output))
+        assert before == after
     names = {path.name for path in output.iterdir()}
     assert not names & {"checkpoints", "run.sqlite", "training_args.bin"}
     sampling = SampleOptions(policy=str(output), dtype="fp32", threads=1, n=2, max_new_tokens=4)

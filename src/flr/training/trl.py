@@ -274,13 +274,17 @@ def _adapter(job: Job) -> Any:
     )
 
 
-def _trainer(job: Job, args: Any, follow: _Follow) -> Any:
+def _load(job: Job) -> Any:
+    """The policy in fp32, an adapter merged; TRL moves it to where it is trained."""
+    return models.load(
+        job.policy, dtype="fp32", device="cpu", trust_remote_code=job.trust_remote_code
+    )
+
+
+def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
     """TRL's trainer, with the first policy's log-likelihoods computed."""
     kind, _ = TRAINERS[job.method]
     tables = _tables(job, args)
-    model = models.load(
-        job.policy, dtype="fp32", device="cpu", trust_remote_code=job.trust_remote_code
-    )
     model.requires_grad_(True)  # which a merged adapter leaves frozen
     # Where TRL wants the first policy beside this one, it would read it from the folder that this
     # one came from, without an adapter that was merged.
@@ -297,6 +301,8 @@ def _trainer(job: Job, args: Any, follow: _Follow) -> Any:
         callbacks=[follow],
     )
     trainer.remove_callback(transformers.PrinterCallback)
+    if args.precompute_ref_log_probs:
+        trainer.ref_model = None  # it has answered, and is not asked again
     return trainer
 
 
@@ -323,7 +329,9 @@ def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
         found = folder.last_whole(job.work, job.run_key)
         checkpoint, spent = found or (None, Spent())
         follow = _Follow(job, progress, spent)
-        trainer = _trainer(job, args, follow)
+        policy = _load(job)
+        own = deepcopy(policy.config), deepcopy(policy.generation_config)
+        trainer = _trainer(job, args, policy, follow)
         # What is sharded is prepared for training once; before it, the policy is the first one.
         before = None
         if job.held_out and not trainer.is_fsdp_enabled:
@@ -333,7 +341,7 @@ def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
         log = [dict(entry) for entry in trainer.state.log_history]
         after = _evaluated(trainer) if job.held_out else None
         done = trainer.state.global_step
-        model = _saved(job, trainer)
+        model = _saved(job, trainer, own)
         return Trained(
             model=model,
             configuration=args.to_dict(),
@@ -347,8 +355,12 @@ def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
         )
 
 
-def _saved(job: Job, trainer: Any) -> Path:
-    """The folder with what was trained, whole; written by the main process."""
+def _saved(job: Job, trainer: Any, own: Sequence[Any]) -> Path:
+    """The folder with what was trained, whole; written by the main process.
+
+    The configuration and the generation settings are the policy's `own`: training changes them, and
+    without a cache of keys, say, the model would be slow ever after.
+    """
     args, place = trainer.args, job.work / "model"
     if args.process_index == 0:
         shutil.rmtree(place, ignore_errors=True)
@@ -364,6 +376,9 @@ def _saved(job: Job, trainer: Any) -> Path:
         return _merged(job, place)
     if job.adapter:
         _name_base(job.policy, place / "adapter_config.json")
+        return place
+    for one in own:
+        one.save_pretrained(place)
     return place
 
 
@@ -386,10 +401,8 @@ def _check_finite(job: Job, place: Path) -> None:
 
 def _merged(job: Job, adapter: Path) -> Path:
     """The policy with the adapter as part of its weights, beside the adapter."""
-    base = models.load(
-        job.policy, dtype="fp32", device="cpu", trust_remote_code=job.trust_remote_code
-    )
-    model = models.merge_adapter(base, Source(job.policy.name, adapter, None, job.run_key))
+    adapted = Source(job.policy.name, adapter, None, job.run_key)
+    model = models.merge_adapter(_load(job), adapted)
     place = job.work / "merged"
     shutil.rmtree(place, ignore_errors=True)
     model.save_pretrained(place)
