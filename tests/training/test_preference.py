@@ -54,7 +54,9 @@ def test_what_mine_writes_is_trained_on(tmp_path: Path, tiny_model: Path, method
         }
         for at in range(12)
     ]
-    form = {"format": "trl-kto", "label_quantile": 0.4} if method == "kto" else {"min_margin": 0.0}
+    form: dict[str, Any] = {"min_margin": 0.0}
+    if method == "kto":
+        form = {"format": "trl-kto", "label_quantile": 0.4}
     source = tmp_path / f"mined{suffix}"
     mining = MineOptions(**form, held_out=0.2)
     mine_file(put(tmp_path / "in.jsonl", rewarded), source, mining)
