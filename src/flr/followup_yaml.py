@@ -31,7 +31,7 @@ _INSIDE = (
 _DEEPEST = 5
 """One more than a text's keys: enough to see that something else is in its place."""
 
-_UNREADABLE = (yaml.YAMLError, ValueError, OverflowError, RecursionError)  # "\UFFFFFFFF", "[[[[..."
+_UNREADABLE = (yaml.YAMLError, ValueError, OverflowError)  # "\UFFFFFFFF"
 
 _Path = tuple[str | int, ...]
 
@@ -189,6 +189,9 @@ def read(name_or_path: str | Path) -> Reading:
     text = _decoded(str(DATA / f"{name_or_path}.yaml" if known else name_or_path))
     try:
         reading.document(yaml.compose(text, Loader=yaml.SafeLoader) or yaml.MappingNode("", []))
+    except RecursionError:  # its own words depend on how deep the caller is
+        reading.findings.append(_not_yaml(ValueError("it is nested too deeply")))
+        return reading
     except _UNREADABLE as error:
         reading.findings.append(_not_yaml(error))
         return reading
