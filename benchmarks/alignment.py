@@ -10,9 +10,10 @@ and kept); the same responses serve every arm, which differ in nothing but the p
     random-flr     the same two, put in order by follow-up likelihood
     direct         the best against the worst by the response's own log-likelihood a token
 
-One pair a prompt, no margin asked for. DPO with LoRA, three training seeds an arm, which also draw
-the random pairs; equal steps. Judged on 64 other prompts, one response each from every policy by
-the same seed, against the first policy and against `random`:
+One pair a prompt, no margin asked for. DPO with LoRA, equal steps. A seed is a replication of it
+all: it draws the responses, the random pairs, the order of training, the responses that are judged.
+Judged on 64 other prompts, one response each from every policy by the same seed, against the first
+policy and against `random`:
 
     reward         follow-up likelihood by the categories JUDGING, that chose no pair
     role-switched  the same with the roles switched: the assistant gives the follow-up
@@ -23,13 +24,14 @@ The question is whether `flr` beats `random` by JUDGING at equal length: the dif
 less what length explains (one slope over all responses, taken within prompts), and the share won
 among responses whose lengths differ by at most a quarter. Intervals are over prompts and seeds.
 
-    python -m benchmarks.alignment tune --data DIR --work DIR -o RESULT.json
-    python -m benchmarks.alignment run --data DIR --work DIR -o RESULT.json
+    python -m benchmarks.alignment tune --data DIR --work DIR -o TUNE.json
+    python -m benchmarks.alignment run --seed 0 --data DIR --work DIR -o SEED-0.json
+    python -m benchmarks.alignment report SEED-0.json SEED-1.json SEED-2.json -o RESULT.json
 
 `tune` picks the learning rate of LEARNING_RATES on prompts that `run` never sees, by the rule at
-`tuned`; its result is committed before `run` trains. DIR holds the files of hh-rlhf. All stages
-resume. RESULT.json gets figures and nothing of the data; twenty prompts with the responses of every
-policy, to read, are in the work folder's compared/report.html.
+`tuned`; its result is committed before `run` trains. DIR of --data holds the files of hh-rlhf. A
+command that was stopped goes on. The results hold figures and what the policies said, and nothing
+of the data; the page with twenty prompts to read is WORK/run/SEED/compared/report.html.
 """
 
 import argparse
@@ -40,7 +42,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -61,12 +63,15 @@ from flr.training.preference import AlignOptions, align_file
 
 CHOOSING = "default:understanding+relevance+correctness"
 JUDGING = "default:engagingness+informativeness+following"
+Form = Literal["user", "role-switched"]
 ARMS = ("flr", "flr-match", "random", "random-flr", "direct")
 SEEDS = (0, 1, 2)
 FIRST, CONTROL = "smollm2", "random"
 STEPS, BATCH = 32, 4
 """Optimizer steps of every training, and pairs of a step: 128 pairs once over."""
 MAX_NEW_TOKENS = 96
+OF_POLICY = ("distinct_1", "distinct_2", "distinct_2_across", "divergence")
+"""Figures of a policy's responses together."""
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 LEARNING_RATE = 3e-4
 """Picked by `tune`."""
@@ -95,13 +100,14 @@ def prompts(data: Path) -> list[dict[str, Any]]:
     return [{"prompt": [message.as_dict() for message in first[group]]} for group in order]
 
 
-def mined(draw: Draw, data: Path, work: Path) -> Path:
+def mined(draw: Draw, data: Path, work: Path, seed: int) -> Path:
     """Responses of the first policy to the training prompts, with rewards by CHOOSING."""
+    work.mkdir(parents=True, exist_ok=True)
     rows = prompts(data)
     for name, part in (("train", draw.train), ("evaluation", draw.evaluation)):
         io.write(work / f"{name}.jsonl", rows[part])
     sampled, scored = work / "train.responses.jsonl", work / "train.rewards.jsonl"
-    drawing = SampleOptions(n=draw.responses, max_new_tokens=MAX_NEW_TOKENS, seed=0)
+    drawing = SampleOptions(n=draw.responses, max_new_tokens=MAX_NEW_TOKENS, seed=seed)
     sample_file(str(work / "train.jsonl"), sampled, drawing, told("prompts sampled"))
     rewarding = ScoreOptions(set=CHOOSING, on_overflow="skip", on_special="skip")
     score_file(str(sampled), scored, rewarding, told("responses scored"))
@@ -183,20 +189,37 @@ def trained(arm: str, seed: int, scored: Path, work: Path, rate: float, name: st
     return policy
 
 
-def compared(policies: Mapping[str, str], work: Path, form: Any, reward: str) -> dict[str, Any]:
-    """All policies on the evaluation prompts: results, and a row a prompt."""
+def compared(
+    policies: Mapping[str, str], work: Path, reward: str, form: Form, seed: int, *, whole: bool
+) -> dict[str, Any]:
+    """All policies on the evaluation prompts: results, and a row a prompt.
+
+    Args:
+        policies: by name.
+        work: folder with the evaluation prompts.
+        reward: set of follow-ups.
+        form: of the conversations that are scored.
+        seed: of the responses.
+        whole: whether verifiable prompts are asked too.
+    """
     options = CompareOptions(
         reward=f"flr:mean:{reward}",
         form=form,
         max_new_tokens=MAX_NEW_TOKENS,
-        seed=1,
+        seed=seed,
         divergence=True,
-        verifiable=form == "user",
+        verifiable=whole,
+        on_overflow="skip",
+        on_special="skip",
         force=True,
     )
     folder = work / "compared"
     done = compare_policies(policies, str(work / "evaluation.jsonl"), folder, options, told, print)
-    return {"results": done.results, "items": io.read(str(folder / "items.jsonl"))}
+    return {
+        "results": done.results,
+        "items": io.read(str(folder / "items.jsonl")),
+        "checked": io.read(str(folder / "verifiable.jsonl")) if whole else [],
+    }
 
 
 def tuned(data: Path, work: Path) -> dict[str, Any]:
@@ -204,126 +227,150 @@ def tuned(data: Path, work: Path) -> dict[str, Any]:
 
     What judges later has no say in it, and of rates that are equally good the smallest is taken.
     """
-    scored, found = mined(TUNE, data, work), {}
+    scored, found = mined(TUNE, data, work, seed=0), {}
     policies = {FIRST: FIRST}
     for rate in LEARNING_RATES:
         policies[f"{rate:g}"] = str(trained("flr", 0, scored, work, rate, f"{rate:g}"))
-    figures = compared(policies, work, "user", CHOOSING)["results"]["policies"]
+    seen = compared(policies, work, CHOOSING, "user", 0, whole=False)["results"]["policies"]
     for name in policies:
-        own = figures[name]["figures"]
+        own = seen[name]["figures"]
         found[name] = {
             key: own[key] for key in ("reward", "characters", "unfinished", "divergence")
         }
-    (reward,) = found[FIRST]["reward"]
+    (reward,) = [name for name in found[FIRST]["reward"] if name != "length"]
     best = max(LEARNING_RATES, key=lambda rate: found[f"{rate:g}"]["reward"][reward]["value"])
     return {"learning_rate": best, "figures": found}
 
 
-def evidence(data: Path, work: Path) -> dict[str, Any]:
-    """The figures of all arms."""
-    scored = mined(RUN, data, work)
-    named = {(arm, seed): f"{arm} {seed}" for arm in ARMS for seed in SEEDS}
+def replicated(data: Path, work: Path, seed: int) -> dict[str, Any]:
+    """What one seed measures: of every policy, a number a prompt."""
+    scored = mined(RUN, data, work, seed)
     policies = {FIRST: FIRST}
-    for seed in SEEDS:
-        for arm in ARMS:
-            name = named[arm, seed]
-            path = trained(arm, seed, scored, work, LEARNING_RATE, name.replace(" ", "-"))
-            policies[name] = str(path)
-    views: dict[str, dict[str, Any]] = {}
-    checked: list[Any] = []
-    for form in ("user", "role-switched"):
-        views[form] = compared(policies, work, form, JUDGING)
-        checked = checked or io.read(str(work / "compared" / "verifiable.jsonl"))
+    for arm in ARMS:
+        policies[arm] = str(trained(arm, seed, scored, work, LEARNING_RATE, arm))
+    forms: tuple[Form, ...] = ("role-switched", "user")  # so that the page is of the latter
+    views = {form: compared(policies, work, JUDGING, form, seed, whole=True) for form in forms}
     return {
+        "seed": seed,
         "learning_rate": LEARNING_RATE,
         "training": {name: _training(path) for name, path in policies.items() if name != FIRST},
-        "arms": figures(views, checked),
+        "policies": {name: measured(views, name) for name in policies},
+        "said": [row["responses"] for row in views["user"]["items"]],
     }
 
 
 def _training(policy: str) -> dict[str, Any]:
-    """What is known of a training: its curves, its figures, its seconds."""
+    """What is known of a training."""
     record = json.loads((Path(policy) / "align.json").read_text("utf-8"))
-    return {name: record[name] for name in ("rows", "steps", "seconds", "figures")}
+    names = ("rows", "rows_trained_on", "steps", "seconds", "loss", "accuracy", "margin")
+    return {name: record[name] for name in names}
 
 
-def _values(items: Sequence[Mapping[str, Any]], of: str, name: str) -> list[float]:
-    """One number of a policy's response to each prompt."""
-    if of == "characters":
-        return [float(len(row["responses"][name][0])) for row in items]
-    if of == "unfinished":
-        return [float(row["finish_reasons"][name][0] == "length") for row in items]
+def measured(views: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """A policy's numbers, one a prompt; a reward is None where the response has none."""
+    items, checked = views["user"]["items"], views["user"]["checked"]
+    figures = views["user"]["results"]["policies"][name]["figures"]
+    return {
+        **{f"reward, {form}": _rewards(view["items"], name) for form, view in views.items()},
+        "verifiable": [float(row["passes"][name]) for row in checked],
+        "characters": [float(len(row["responses"][name][0])) for row in items],
+        "unfinished": [float(row["finish_reasons"][name][0] == "length") for row in items],
+        **{figure: figures[figure]["value"] for figure in OF_POLICY if figure in figures},
+    }
+
+
+def _rewards(items: Sequence[Mapping[str, Any]], name: str) -> list[float | None]:
     (reward,) = [key for key in items[0]["rewards"] if key != "length"]
     return [row["rewards"][reward][name][0] for row in items]
 
 
-def by_arm(items: Sequence[Mapping[str, Any]], of: str) -> dict[str, Values]:
-    """The same of all policies: a row a training seed; the first policy has one row."""
-    found = {arm: np.array([_values(items, of, f"{arm} {seed}") for seed in SEEDS]) for arm in ARMS}
-    return {**found, FIRST: np.array([_values(items, of, FIRST)])}
+def reported(files: Sequence[Path]) -> dict[str, Any]:
+    """The figures of every arm by itself, beside the first policy and beside the random pairs."""
+    seeds = [json.loads(path.read_text("utf-8")) for path in files]
+    return {
+        "seeds": [one["seed"] for one in seeds],
+        "learning_rate": [one["learning_rate"] for one in seeds],
+        "seconds_of_training": {
+            arm: [one["training"][arm]["seconds"] for one in seeds] for arm in ARMS
+        },
+        **figures([one["policies"] for one in seeds]),
+    }
 
 
-def figures(views: Mapping[str, Mapping[str, Any]], checked: Sequence[Any]) -> dict[str, Any]:
-    """Every arm by itself, beside the first policy and beside the random pairs.
+def by_arm(seeds: Sequence[Mapping[str, Any]], of: str) -> dict[str, Values]:
+    """One number of all policies, a row a seed and a column a prompt; NaN for none."""
+    names = (FIRST, *ARMS)
+    return {name: np.array([one[name][of] for one in seeds], np.float64) for name in names}
+
+
+def figures(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Every arm by itself and beside others.
+
+    A prompt to which any response has no reward is left out of whatever rewards are made of.
 
     Args:
-        views: results and items by form.
-        checked: the rows of the verifiable prompts.
+        seeds: the numbers of `measured` by policy, a seed each.
     """
-    items = views["user"]["items"]
-    lengths, unfinished = by_arm(items, "characters"), by_arm(items, "unfinished")
-    rewards = {form: by_arm(view["items"], "reward") for form, view in views.items()}
-    passed = {
-        arm: np.array([[float(row["passes"][f"{arm} {s}"]) for row in checked] for s in SEEDS])
-        for arm in ARMS
-    } | {FIRST: np.array([[float(row["passes"][FIRST]) for row in checked]])}
-    policies = views["user"]["results"]["policies"]
+    rewards = {form: by_arm(seeds, f"reward, {form}") for form in ("user", "role-switched")}
+    whole = np.stack([values for of in rewards.values() for values in of.values()])
+    kept = ~np.isnan(whole).any(axis=(0, 1))
+    rewards = {f: {name: v[:, kept] for name, v in of.items()} for f, of in rewards.items()}
+    lengths, unfinished = by_arm(seeds, "characters"), by_arm(seeds, "unfinished")
+    kept_lengths = {name: values[:, kept] for name, values in lengths.items()}
+    passed = by_arm(seeds, "verifiable")
     found: dict[str, Any] = {}
     for arm in (FIRST, *ARMS):
-        seeds = [f"{arm} {seed}" for seed in SEEDS] if arm != FIRST else [FIRST]
         found[arm] = {
             "characters": mean(lengths[arm]),
             "unfinished": mean(unfinished[arm]),
             "verifiable": mean(passed[arm]),
-            **{f"reward, {form}": mean(one[arm]) for form, one in rewards.items()},
-            **{
-                name: [policies[seed]["figures"][name] for seed in seeds]
-                for name in ("distinct_1", "distinct_2", "distinct_2_across", "divergence")
-            },
+            **{f"reward, {form}": mean(of[arm]) for form, of in rewards.items()},
+            **{name: [one[arm].get(name) for one in seeds] for name in OF_POLICY},
         }
         for other in (FIRST, CONTROL):
             if arm not in (FIRST, other):
                 found[arm][f"against {other}"] = {
-                    **{f: against(arm, other, one, lengths) for f, one in rewards.items()},
+                    **{f: against(arm, other, of, kept_lengths) for f, of in rewards.items()},
                     "verifiable": mean(passed[arm] - passed[other]),
                 }
-    return found
-
-
-STAGES = {"tune": tuned, "run": evidence}
+    return {"prompts_left_out": int((~kept).sum()), "arms": found}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the stages, and returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=STAGES)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--output", "-o", type=Path, required=True)
-    given = parser.parse_args(arguments)
-    work = given.work / given.what
-    work.mkdir(parents=True, exist_ok=True)
+    """Runs a command, and returns the exit code."""
+    given = _parser().parse_args(arguments)
+    if given.what == "tune":
+        made = tuned(given.data, given.work / "tune")
+    elif given.what == "run":
+        made = replicated(given.data, given.work / "run" / str(given.seed), given.seed)
+    else:
+        made = reported(given.files)
     result = {
         "date": date.today().isoformat(),
-        "command": f"python -m benchmarks.alignment {given.what} --data DIR --work DIR -o RESULT",
+        "command": f"python -m benchmarks.alignment {given.what}",
         "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
         "versions": runs.versions(),
-        **STAGES[given.what](given.data, work),
+        **made,
     }
     given.output.write_text(json.dumps(runs.plain(result), indent=1) + "\n", "utf-8")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="what", required=True)
+    for what in ("tune", "run"):
+        command = commands.add_parser(what)
+        command.add_argument("--data", type=Path, required=True)
+        command.add_argument("--work", type=Path, required=True)
+        if what == "run":
+            command.add_argument("--seed", type=int, choices=SEEDS, required=True)
+    commands.add_parser("report").add_argument("files", type=Path, nargs=len(SEEDS))
+    for command in commands.choices.values():
+        command.add_argument("--output", "-o", type=Path, required=True)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The arms of the evidence differ in nothing but their pairs, and the draws do not overlap."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.alignment import ARMS, DRAWN, RUN, SEEDS, TUNE, figures, rewarded
+from benchmarks.alignment import ARMS, DRAWN, FIRST, RUN, SEEDS, TUNE, figures, main, rewarded
 
 ROWS = [
     {
@@ -54,26 +56,54 @@ def test_no_prompt_is_in_two_draws():
     assert len(places) == len(set(places)) == 128 + 64 + 32 + 32
 
 
+def numbers(shift: float, prompts: int = 4) -> dict[str, Any]:
+    """A policy's numbers: rewards moved by `shift`, and longer responses by its hundredfold."""
+    return {
+        "reward, user": [0.1 * at + shift for at in range(prompts)],
+        "reward, role-switched": [0.2 * at for at in range(prompts)],
+        "characters": [10.0 + at for at in range(prompts)],
+        "unfinished": [1.0] * prompts,
+        "verifiable": [float(shift > 0)] * 3,
+        "distinct_1": 0.5,
+        "divergence": shift,
+    }
+
+
+def seeds() -> list[dict[str, Any]]:
+    return [{name: numbers(0.1 * (name == "flr")) for name in (FIRST, *ARMS)} for _ in SEEDS]
+
+
 def test_figures_of_arms():
-    names = ["smollm2", *(f"{one} {seed}" for one in ARMS for seed in SEEDS)]
-    items = [
-        {
-            "responses": {name: ["a" * (10 + number)] for name in names},
-            "finish_reasons": {name: ["length"] for name in names},
-            "rewards": {"flr": {n: [0.1 * n.startswith("flr ")] for n in names}, "length": {}},
-        }
-        for number in range(4)
-    ]
-    figure = {"value": 0.5}
-    told = ("distinct_1", "distinct_2", "distinct_2_across", "divergence")
-    policies = {name: {"figures": dict.fromkeys(told, figure)} for name in names}
-    view = {"items": items, "results": {"policies": policies}}
-    checked = [{"passes": {name: name.startswith("flr ") for name in names}}]
-    found = figures({"user": view, "role-switched": view}, checked)
-    beside = found["flr"]["against random"]
+    found = figures(seeds())
+    assert found["prompts_left_out"] == 0
+    beside = found["arms"]["flr"]["against random"]
     assert beside["user"]["difference"]["value"] == pytest.approx(0.1)
+    assert beside["user"]["difference"]["by_seed"] == pytest.approx([0.1] * 3)
     assert beside["user"]["won_at_similar_length"]["value"] == 1.0
+    assert beside["role-switched"]["won"]["value"] == 0.5
     assert beside["verifiable"]["value"] == 1.0
-    assert found["random"]["against smollm2"]["user"]["won"]["value"] == 0.5
-    assert "against random" not in found["random"]
-    assert len(found["flr"]["divergence"]) == 3
+    assert found["arms"]["random"]["against smollm2"]["user"]["won"]["value"] == 0.5
+    assert "against random" not in found["arms"]["random"]
+    assert found["arms"]["flr"]["divergence"] == pytest.approx([0.1] * 3)
+
+
+def test_a_prompt_without_a_reward_is_left_out_for_all():
+    given = seeds()
+    given[1]["direct"]["reward, role-switched"][2] = None
+    found = figures(given)
+    assert found["prompts_left_out"] == 1
+    assert found["arms"]["flr"]["against random"]["user"]["difference"]["count"] == 3 * 3
+    assert found["arms"]["flr"]["characters"]["count"] == 3 * 4, "lengths need no reward"
+
+
+def test_report_of_three_files(tmp_path: Path):
+    files = [tmp_path / f"{seed}.json" for seed in SEEDS]
+    for seed, path in enumerate(files):
+        training = {arm: {"seconds": 1.0} for arm in ARMS}
+        given = {"seed": seed, "learning_rate": 0.1, "training": training, "policies": seeds()[0]}
+        path.write_text(json.dumps(given), "utf-8")
+    output = tmp_path / "all.json"
+    assert main(["report", *map(str, files), "-o", str(output)]) == 0
+    found = json.loads(output.read_text("utf-8"))
+    assert found["seeds"] == [0, 1, 2]
+    assert found["arms"]["flr"]["against random"]["user"]["won"]["value"] == 1.0
