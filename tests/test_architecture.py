@@ -15,17 +15,16 @@ SOURCE = Path(__file__).parents[1] / "src" / "flr"
 
 LAYERS = {
     0: "errors types",
-    1: "followup_checks followup_yaml published scripts followups spans template chat "
-    "template_report rewards resampling correlations stats messages rows prompts turns prompting "
-    "responses diversity pairing labelling preference_formats preference_reading "
-    "llama_factory_reading trainers checks mine_input verifiable_text verifiable_json "
-    "verifiable_checks verifiable_yaml verifiable",
+    1: "followups followups.* spans template chat template_report rewards resampling correlations "
+    "stats messages rows prompts turns prompting responses diversity pairing labelling preferences "
+    "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
+    "preferences.checks mined.input verifiable verifiable.*",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "result_files dataset_info datasets datasets.* generators generators.* loop_state",
+    "result_files preferences.dataset_info datasets datasets.* generators generators.* loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
-    "policies sampling sample_file noise_floor checking evaluation evaluation.*",
-    4: "comparison comparison.* mined mined_files mined_pairs mined_labels mined_figures mining "
-    "training training.*",
+    "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
+    4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
+    "mined.figures mining training training.*",
     5: "explaining bench_record benching comparing loop integrations integrations.* report "
     "report.*",
     6: "demo cli cli.* __main__",
@@ -47,7 +46,7 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.svg",
-    "yaml": "followup_yaml followups verifiable_yaml loop_state training.card "
+    "yaml": "followups followups.reading verifiable.reading loop_state training.card "
     "integrations.settings demo cli.*",
 }
 """The modules that may import a library; nothing else may."""

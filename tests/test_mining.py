@@ -11,16 +11,16 @@ from typing import Any, get_args
 import pytest
 
 from flr import followups, io
-from flr.checking import check_file
 from flr.cli.check import Trainer
 from flr.errors import InputError, OptionError, OutputError, UserError
-from flr.mined import Format
-from flr.mined_files import beside
+from flr.mined.files import beside
+from flr.mined.rows import Format
 from flr.mining import MineOptions, mine_file
-from flr.preference_formats import PAIRED, UNPAIRED
+from flr.preferences.checking import check_file
+from flr.preferences.formats import PAIRED, UNPAIRED
+from flr.preferences.trainers import TRAINERS
 from flr.report.mined import text
 from flr.runs import Report
-from flr.trainers import TRAINERS
 
 PROMPTS = [f"Tea {at} \U0001f375?" for at in range(12)]
 REWARDED = [

@@ -31,7 +31,7 @@ from flr.files import make_folder, write_text
 from flr.labelling import LabelOptions
 from flr.loop_state import LoopState, Stage
 from flr.messages import comparable
-from flr.mined import Made, split
+from flr.mined.rows import Made, split
 from flr.mining import MineOptions, ProgressOf, mine_file
 from flr.options import check_positive
 from flr.pairing import PairingOptions

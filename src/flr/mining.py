@@ -15,16 +15,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flr import followups, io, mined_files, runs
+from flr import followups, io, runs
 from flr.errors import OptionError, UserError
 from flr.filling import ProgressOf
 from flr.labelling import LabelOptions
 from flr.loading import Parts, prepare
-from flr.mine_input import Stage, first_stage, rows_of
-from flr.mined import Mined, OutputOptions, groups_of
-from flr.mined_files import beside
-from flr.mined_labels import mined_labels
-from flr.mined_pairs import mined_pairs
+from flr.mined import files
+from flr.mined.files import beside
+from flr.mined.input import Stage, first_stage, rows_of
+from flr.mined.labels import mined_labels
+from flr.mined.pairs import mined_pairs
+from flr.mined.rows import Mined, OutputOptions, groups_of
 from flr.noise_floor import noise_floor
 from flr.pairing import PairingOptions
 from flr.policies import prepare_policy
@@ -158,13 +159,13 @@ def mine_file(
     stage = first_stage(source, items)
     rows = rows_of(source, items, stage)
     _check_choice(rows, stage, options)
-    mined_files.check(source, rows, output, options, stage)
+    files.check(source, rows, output, options, stage)
     options = divided(options, options.workers)
     parts = None if stage == "pair" else prepare(_bearing(options))
     run_key = _run_key(items, output, stage, options, parts)
-    if mined_files.is_done(output, run_key, options):
+    if files.is_done(output, run_key, options):
         return Report(runs.read_record(output), computed=0)
-    mined_files.check_free(output, run_key, options, stage, force=options.force)
+    files.check_free(output, run_key, options, stage, force=options.force)
     if stage == "sample" and parts:
         check_scorable(source, rows, _bearing(options), parts)
     if stage != "sample":
@@ -181,7 +182,7 @@ def mine_file(
     elif options.is_paired and options.min_margin is None:
         warn("rewards came with the file, so their noise floor is not known: every margin counts")
     mined = _mined(rows, str(rewarded), options, floor)
-    mined_files.write(mined, output, run_key, options, force=options.force)
+    files.write(mined, output, run_key, options, force=options.force)
     record = {
         "input": source,
         "options": asdict(options),

@@ -6,8 +6,8 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from flr.checking import check_file
 from flr.errors import CheckFailed
+from flr.preferences.checking import check_file
 
 Trainer = Literal[
     "trl-dpo", "trl-kto", "llama-factory", "llama-factory-kto", "openrlhf", "rewardbench"

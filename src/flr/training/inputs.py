@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, final
 
 from flr import io, models
-from flr.checking import limit_of
-from flr.checks import Finding, check
 from flr.engines.sharing import longest_row
 from flr.errors import InputError, OptionError, Problem
 from flr.loading import read_template
+from flr.preferences.checking import limit_of
+from flr.preferences.checks import Finding, check
 from flr.prompting import TEMPLATE_OPTION
 from flr.reading import Numbered
 from flr.sources import Source
@@ -125,7 +125,7 @@ def findings(
     Args:
         rows: to train on.
         held_out: to evaluate on.
-        trainer: of `flr.trainers.TRAINERS`.
+        trainer: of `flr.preferences.trainers.TRAINERS`.
         template: of the policy, which counts tokens.
         tokens: TRL's limit; None for none.
     """

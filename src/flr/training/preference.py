@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from flr import devices, runs, sources
-from flr.checks import Finding
 from flr.errors import OptionError, missing_extra
 from flr.filling import Progress
 from flr.loading import of_machine
 from flr.options import MachineOptions
+from flr.preferences.checks import Finding
 from flr.runs import Report
 from flr.sources import SMOLLM2, Source
 from flr.training import folder, inputs

@@ -1,0 +1,1 @@
+"""Preference data as trainers read it: the forms, what each understands, what gets lost."""
