@@ -74,7 +74,7 @@ OF_POLICY = ("distinct_1", "distinct_2", "distinct_2_across", "divergence")
 """Figures of a policy's responses together."""
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 LEARNING_RATE = 3e-4
-"""Picked by `tune`."""
+"""To be replaced by the one that `tune` picks, before `run`."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,10 @@ def rewarded(
         rewards = {
             "flr": row["rewards"],
             "flr-match": row["rewards"],
-            "direct": likelihoods,
+            "direct": [
+                own if at in known else None  # the same responses as in the other arms
+                for at, own in enumerate(likelihoods)
+            ],
             "random-flr": [one if at in two else None for at, one in enumerate(row["rewards"])],
             "random": [
                 coin[two.index(at)] if at in two else None for at in range(len(row["rewards"]))
@@ -182,6 +185,7 @@ def trained(arm: str, seed: int, scored: Path, work: Path, rate: float, name: st
         learning_rate=rate,
         max_steps=STEPS,
         batch_size=BATCH,
+        micro_batch=1,  # prompts differ in length: together most of a batch would be padding
         seed=seed,
         resume=True,
     )
