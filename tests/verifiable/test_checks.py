@@ -69,50 +69,81 @@ def test_another_number_fails(answer: int, other: int, text: list[str]):
     )
 
 
+COLOURS = [["red", "crimson"], ["blue"]]
+
+
 @cases(
     "- red\n- blue",
-    "* Red\r\n* Blue\r\n",
-    "1. red\n2. blue",
-    "(1) red\n(2) blue",
-    "1) red\n\n2) blue\n",
+    "-red\n-Blue",
+    "- Red\r\n- Blue\r\n",
     "Here you are:\n\n- red\n- blue\n\nThat is all.",
-    "- red\n  - like blood\n  - like wine\n- blue",
-    "  • red\n  • blue",
+    "- red\n  - like blood\n  * like wine\n- blue",
+    "  - red\n  - blue",
     " - red\n- blue",
     "- red\n\t- like blood\n- blue",
-    "10. **red**\n11. *blue*",
+    "- **red**, not blue\n- *blue*",
     failing=(
         "",
         "red, blue",
         "- red",
         "- red\n- blue\n- red",
+        "- red\n- blue\n- sand",
         "- red\n- red",
         "- red\n- RED.",
+        "- red\n- crimson",
         "- red\n- sand",
         "- red\n-",
-        "-red\n-blue",
         "- red\n  - blue",
         "- redder\n- blue",
         "- - -\n- - -",
-        "1.5 red\n2.5 blue",
+        "---\n---",
+        "* red\n* blue",
+        "1. red\n2. blue",
+        "- red\n* blue",
+        "- red\n- blue\n1. blue",
     ),
 )
-def test_items_in_lines(response: str, expected: bool):
-    among = ["red", "blue"]
-    assert checks.items(response, count=2, form="lines", among=among) is expected
+def test_items_with_hyphens(response: str, expected: bool):
+    assert checks.items(response, count=2, form="hyphens", among=COLOURS) is expected
+
+
+@cases(
+    "1. red\n2. blue",
+    "(1) red\n(2) blue",
+    "1) red\n\n2) blue\n",
+    "10. **red**\n11. *blue*",
+    "**1.** red\n**2.** blue",
+    "**1. Red**\n**2. Blue**",
+    "1. red\n   - like blood\n2. blue",
+    failing=(
+        "",
+        "1.5 red\n2.5 blue",
+        "- red\n- blue",
+        "• red\n• blue",
+        "1. red\n- blue",
+        "1 red\n2 blue",
+        "1.red\n2.blue",
+    ),
+)
+def test_items_with_numbers(response: str, expected: bool):
+    assert checks.items(response, count=2, form="numbers", among=COLOURS) is expected
 
 
 @cases(
     "oak, elm, ash",
     "Oak, elm and ash.",
     "oak, elm, and ash\n",
-    "Trees: oak, elm, ash",
+    "oak and holly, elm, ash",
     failing=(
         "",
         ",,",
         "oak, elm",
         "oak, elm, ash, fir",
         "oak, oak, ash",
+        "oak and elm and ash",
+        "oak and elm, ash",
+        "Trees: oak, elm, ash",
+        "Trees are oak, elm, ash",
         "oak, , ash",
         "oak\nelm\nash",
         "- oak, elm, ash\n- fir",
@@ -126,8 +157,8 @@ def test_items_between_commas(response: str, expected: bool):
 
 @given(found=st.lists(st.text("xyz", min_size=1), min_size=1, max_size=9, unique=True))
 def test_a_list_of_other_length_fails(found: list[str]):
-    lines = "\n".join(f"- {item}" for item in found)
-    for form, text in (("lines", lines), ("commas", ", ".join(found))):
+    hyphens, numbers = ("\n".join(f"{mark} {item}" for item in found) for mark in ("-", "7."))
+    for form, text in (("hyphens", hyphens), ("numbers", numbers), ("commas", ", ".join(found))):
         for count in range(1, 11):
             assert checks.items(text, count=count, form=form) == (count == len(found))
 
@@ -223,6 +254,22 @@ def test_one_capital_fails(words: list[str], seed: int):
 )
 def test_ends_with(response: str, expected: bool):
     assert checks.ends_with(response, sentence="Isn't it good?", about=["bread"]) is expected
+
+
+@cases(
+    "Bread is baked from dough. Love, Alex",
+    "Bread is baked from dough.\n\nLove,\nAlex.",
+    'Bread is baked from dough. "Love, Alex."',
+    failing=(
+        "Bread is baked from dough. Love, Alexa",
+        "Bread is baked from dough. Love, Alex!",
+        "Bread is baked from dough. Love, Alex. Bye",
+        "Bread is baked from dough. Love Alex",
+        "Love, Alex.",
+    ),
+)
+def test_a_signature_may_have_a_full_stop(response: str, expected: bool):
+    assert checks.ends_with(response, sentence="Love, Alex", about=["bread"]) is expected
 
 
 @given(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flr.verifiable.json_rule import json_keys
 from tests.verifiable_cases import cases
 
-KEYS = {"name": "string", "age": "number", "tame": "boolean", "toys": "list"}
+KEYS = {"name": "string", "age": "number", "tame": "boolean", "toys": "strings"}
 PET = {"name": "Pip", "age": 3, "tame": False, "toys": ["ball"]}
 
 
@@ -46,6 +46,9 @@ def _pet(**changes: object) -> str:
         _pet(tame="no"),
         _pet(toys=[]),
         _pet(toys="ball"),
+        _pet(toys=[3]),
+        _pet(toys=["ball", ""]),
+        _pet(toys=[{"name": "ball"}]),
         _pet()[:-1],
         _pet() + "}",
         _pet().replace('"', "'"),
@@ -73,12 +76,30 @@ def test_json_keys(response: str, expected: bool):
         ({"age": 3.0}, True),
         ({"tame": True}, False),
         ({"toys": ["ball", "ball"]}, False),
-        ({"toys": [3]}, False),
+        ({"toys": ["bell"]}, False),
     ],
 )
 def test_json_values(changes: dict[str, object], expected: bool):
     assert json_keys(_pet(**changes), keys=KEYS, values=PET) is expected
-    assert not json_keys(_pet(**changes), keys=KEYS, values=PET, about=["dog"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"name": "Mr. Pip"}, True),
+        ({"name": "Pip Mr."}, False),
+        ({"name": "Pippa"}, False),
+        ({"toys": ["Rope", "ball"]}, True),
+        ({"toys": ["ball"]}, False),
+        ({"toys": ["ball", "ball"]}, False),
+        ({"toys": ["ball", "rope", "rope"]}, False),
+    ],
+)
+def test_one_of_several_texts_and_lists_in_any_order(changes: dict[str, object], expected: bool):
+    values = {"name": ["Pip", "Mr Pip"], "toys": ["ball", "rope"]}
+    said = _pet(**({"toys": ["ball", "rope"]} | changes))
+    assert json_keys(said, keys=KEYS, values=values) is expected
 
 
 @given(keys=st.sets(st.text(max_size=4), min_size=1, max_size=5), value=st.text("abc", min_size=1))

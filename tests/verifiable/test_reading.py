@@ -87,7 +87,14 @@ def test_a_bad_entry_is_named(entry: object, message: str):
         _parsed(entry)
 
 
-LIST = {"kind": "items", "prompt": "Two trees?", "good": "oak, elm", "bad": "oak"}
+LIST = {
+    "kind": "items",
+    "count": 2,
+    "form": "commas",
+    "prompt": "Two trees?",
+    "good": "oak, elm",
+    "bad": "oak",
+}
 OBJECT = {"kind": "json_keys", "prompt": "Ana?", "good": '{"name": "Ana"}', "bad": "Ana"}
 
 
@@ -97,8 +104,10 @@ OBJECT = {"kind": "json_keys", "prompt": "Ana?", "good": '{"name": "Ana"}', "bad
         (LIST | {"count": 0, "form": "commas"}, "count: expected a whole number above 0, got '0'"),
         (LIST | {"count": 2.0, "form": "commas"}, "count: expected a whole number above 0"),
         (LIST | {"count": True, "form": "commas"}, "count: expected a whole number above 0"),
-        (LIST | {"count": 2, "form": "comma"}, "form: expected one of lines, commas"),
-        (LIST | {"count": 2, "form": []}, "form: expected one of lines, commas"),
+        (LIST | {"count": 2, "form": "comma"}, "form: expected one of hyphens, numbers, commas"),
+        (LIST | {"count": 2, "form": []}, "form: expected one of hyphens, numbers, commas"),
+        (LIST | {"among": ["oak"]}, "among: expected a list of lists of texts"),
+        (LIST | {"among": [["oak"], ["oak"]]}, "among: expected a list of lists of texts, no two"),
         (OBJECT | {"keys": ["name"]}, "keys: expected keys, each with one of string, number"),
         (OBJECT | {"keys": {}}, "keys: expected keys"),
         (OBJECT | {"keys": {"name": "text"}}, "keys: expected keys"),
@@ -106,6 +115,11 @@ OBJECT = {"kind": "json_keys", "prompt": "Ana?", "good": '{"name": "Ana"}', "bad
         (OBJECT | {"keys": {1: "string"}}, "keys: expected keys"),
         (OBJECT | {"keys": {"name": "string"}, "values": {"nane": "Ana"}}, "good: does not pass"),
         (OBJECT | {"keys": {"name": "string"}, "values": "Ana"}, "values: expected keys"),
+        (
+            OBJECT
+            | {"keys": {"name": "strings"}, "values": {"name": 3}, "good": '{"name": ["Ana"]}'},
+            "good: does not pass",
+        ),
     ],
 )
 def test_a_bad_argument_is_named(entry: dict[str, object], message: str):

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flr.verifiable.text import echoes, mentions, numbers, repeats_itself, states, touches, words_of
+from flr.verifiable.text import (
+    echoes,
+    mentioned_first,
+    mentions,
+    numbers,
+    repeats_itself,
+    states,
+    touches,
+    words_of,
+)
 
 ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
 ONES += "fifteen sixteen seventeen eighteen nineteen"
@@ -117,6 +126,25 @@ def test_any_text_has_numbers_or_none(text: str):
 )
 def test_mentions_and_touches(text: str, phrase: str, whole: bool, begun: bool):
     assert (mentions(text, phrase), touches(text, phrase)) == (whole, begun)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Fall", 0),
+        ("autumn (fall)", 0),
+        ("winter, not fall", 1),
+        ("late fall, then winter", 0),
+        ("North America", 2),
+        ("America", 2),
+        ("South America", 3),
+        ("falling", None),
+        ("", None),
+    ],
+)
+def test_what_is_mentioned_first_by_any_of_its_names(text: str, expected: int | None):
+    things = [["autumn", "fall"], ["winter"], ["North America", "America"], ["South America"]]
+    assert mentioned_first(text, things) == expected
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,15 @@ def test_a_list_of_everything_passes_only_where_containing_is_all_that_is_asked(
 def _answers(prompt: VerifiablePrompt) -> list[str]:
     """All that the arguments of a check name."""
     found = [prompt.good, prompt.bad]
-    for value in prompt.arguments.values():
-        found += map(str, value if isinstance(value, list | dict) else [value])
-    return found
+    return [*found, *_leaves(list(prompt.arguments.values()))]
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, list | dict):
+        for one in [*value, *(value.values() if isinstance(value, dict) else ())]:
+            yield from _leaves(one)
+    else:
+        yield str(value)
 
 
 NOTHING = ["", " ", "\n\n", "\0", "🙂", "🙂" * 100, "...", "-", "- ", "1.", "{}", "``` ```", '""']

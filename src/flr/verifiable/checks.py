@@ -3,19 +3,20 @@
 Each takes the response and the arguments of one prompt, and says whether the response does what
 was asked. No rule passes an empty response or one without a word. What no rule may pass whatever
 the kind (a copy of the prompt, one sentence over and over) is `VerifiablePrompt.passes`' to see.
-Form is judged to the letter; content only as far as single words go.
+Form is judged to the letter, but only the form that is the kind's: no rule counts sentences or sees
+whether an answer is a name and nothing else. Content is judged only as far as single words go.
 """
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flr.verifiable.json_rule import json_keys
-from flr.verifiable.text import mentions, numbers, states, touches, words_of
+from flr.verifiable.text import mentioned_first, mentions, numbers, states, touches, words_of
 
 ENOUGH = 4
 """How many words a response needs besides those that it was told to say."""
 
-FORMS = ("lines", "commas")
+FORMS = ("hyphens", "numbers", "commas")
 """How the items of a list may be set apart."""
 
 
@@ -42,25 +43,32 @@ def number(response: str, *, answer: float | int, given: Collection[float | int]
     return bool(stated) and all(value == answer for value in stated)
 
 
-_ITEM = re.compile(r"(\s*)(?:[-*+•–]|\(?\d+[.)])\s+(\S.*)")
+_MARKERS = {"hyphens": r"-(?!-)\s*", "numbers": r"\**\(?\d+[.)]\**\s+", "": r"[*+•–]\s+"}
+"""What may stand before an item; the last are bullets, for which no prompt asks."""
+
+_ITEM = re.compile(rf"(\s*)({'|'.join(_MARKERS.values())})(\S.*)")
 _LONGEST = 4
 """Words of an item between commas; longer ones are the parts of a sentence."""
 
 
-def _in_lines(response: str) -> list[str]:
-    """The lines with a bullet or number before them; those indented below others are details."""
+def _in_lines(response: str, marker: str) -> list[str]:
+    """The lines with a marker before them, if all have this one; indented ones are details."""
     matches = [match for match in map(_ITEM.match, response.splitlines()) if match]
-    found = [(len(match[1].expandtabs()), match[2]) for match in matches]
-    least = min((indent for indent, _ in found), default=0)
-    return [item for indent, item in found if indent < least + 2]
+    indents = [len(match[1].expandtabs()) for match in matches]
+    least = min(indents, default=0) + 2
+    outer = [match for match, indent in zip(matches, indents, strict=True) if indent < least]
+    right = all(re.fullmatch(marker, match[2]) for match in outer)
+    return [match[3] for match in outer] if right else []
 
 
 def _in_commas(response: str) -> list[str]:
     """The parts between commas, of a response that is one line of nothing else; else none."""
     line = response.strip().removesuffix(".")
-    parts = [part.strip() for part in re.split(r",\s*(?:and\s|or\s)?|\sand\s", line)]
-    short = all(0 < len(words_of(part)) <= _LONGEST for part in parts)
-    return parts if short and len(line.splitlines()) == 1 else []
+    *parts, last = re.split(r",\s*(?:and\s|or\s)?", line)
+    found = [*parts, *(re.split(r"\sand\s", last) if parts else [last])]
+    short = all(0 < len(words_of(part)) <= _LONGEST for part in found)
+    bare = ":" not in line and not mentions(line, "is", "are")
+    return [part.strip() for part in found] if short and bare and "\n" not in line else []
 
 
 def items(
@@ -68,33 +76,40 @@ def items(
     *,
     count: int,
     form: str,
-    among: Sequence[str] = (),
+    among: Sequence[Sequence[str]] = (),
     about: Sequence[str] = (),
 ) -> bool:
     """Whether a response is a list of exactly so many different things.
 
-    In `lines`, each line that begins with a bullet or a number and a space is an item; other lines
-    (an introduction) do not count, nor do items indented below others. In `commas`, the response is
-    the list and nothing else, on one line, each item at most four words; an `and` before the last
-    one is no matter.
+    In `hyphens` and `numbers`, each line that begins with such a marker is an item, and none may
+    begin with another; which numbers they are is not judged. Other lines (an introduction) do not
+    count, nor do items indented below others. In `commas`, the response is the list and nothing
+    else, on one line, each item at most four words; an `and` before the last one is no matter.
 
     Args:
         response: the text.
         count: how many items.
         form: one of `FORMS`.
-        among: what each item has to mention one of; empty where anything may be an item.
+        among: things, each with all its names. Every item is the one of them that it mentions
+            first, and no two are the same; empty where anything may be an item.
         about: beginnings of words, one of which has to occur; empty where `among` says it.
 
     Example:
-        >>> items("- red\\n- blue", count=2, form="lines")
+        >>> items("- red\\n- blue", count=2, form="hyphens")
         True
-        >>> items("red, blue", count=3, form="commas")
+        >>> items("1. red\\n2. blue", count=2, form="hyphens")
+        False
+        >>> seasons = [["autumn", "fall"], ["winter"]]
+        >>> items("fall, winter", count=2, form="commas", among=seasons)
+        True
+        >>> items("fall, autumn", count=2, form="commas", among=seasons)
         False
     """
-    found = (_in_lines if form == "lines" else _in_commas)(response)
-    contents = {" ".join(words_of(item)) for item in found} - {""}
-    fits = not among or all(mentions(item, *among) for item in found)
-    return len(found) == len(contents) == count and fits and touches(response, *about)
+    found = _in_commas(response) if form == "commas" else _in_lines(response, _MARKERS[form])
+    words = [" ".join(words_of(item)) for item in found]
+    things = [mentioned_first(item, among) for item in found] if among else words
+    distinct = len(things) == len({*things} - {"", None}) == count
+    return distinct and touches(response, *about)
 
 
 def contains(response: str, *, words: Sequence[str], about: Sequence[str] = ()) -> bool:
@@ -158,11 +173,12 @@ def ends_with(response: str, *, sentence: str, about: Sequence[str]) -> bool:
     """Whether a response says at least four words about its subject and then, last, this sentence.
 
     The sentence has to stand there to the letter; white space, quotation marks and Markdown's
-    emphasis around it do not count, nor the style of its apostrophes.
+    emphasis around it do not count, nor the style of its apostrophes, nor a full stop after one
+    that ends in a word, as a signature does.
 
     Args:
         response: the text.
-        sentence: with its full stop.
+        sentence: what has to stand last, with its full stop where it needs one.
         about: beginnings of words, one of which has to occur before the sentence.
 
     Example:
@@ -173,8 +189,9 @@ def ends_with(response: str, *, sentence: str, about: Sequence[str]) -> bool:
         (False, False)
     """
     text, last = (" ".join(one.replace("’", "'").split()) for one in (response, sentence))
-    before = text.rstrip(_AROUND).removesuffix(last)
-    said = before != text.rstrip(_AROUND) and not before[-1:].isalnum()
+    text = text.rstrip(_AROUND + "." * last[-1:].isalnum())
+    before = text.removesuffix(last)
+    said = before != text and not before[-1:].isalnum()
     return said and len(words_of(before)) >= ENOUGH and touches(before, *about)
 
 

@@ -6,19 +6,24 @@ beyond all measure, it is a response that fails, never an error.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from flr.verifiable.text import touches, words_of
+from flr.verifiable.text import words_of
 
-TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "string": str,
-    "number": (int, float),
-    "boolean": bool,
-    "list": list,
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(words_of(value))
+
+
+TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "string": _is_text,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "strings": lambda value: isinstance(value, list) and value != [] and all(map(_is_text, value)),
 }
-"""What the value of a JSON key may have to be."""
+"""What the value of a JSON key may have to be: texts have words, lists of them are not empty."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _FENCED = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
@@ -49,19 +54,14 @@ def _object(response: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_a(value: Any, kind: str) -> bool:
-    """Whether a value is of a type of `TYPES` and not empty; truth values are no numbers."""
-    if isinstance(value, bool):
-        return kind == "boolean"
-    filled = bool(words_of(value)) if isinstance(value, str) else value != []
-    return isinstance(value, TYPES[kind]) and filled
-
-
-def _same(value: Any, expected: Any) -> bool:
-    if isinstance(value, str) and isinstance(expected, str):
-        return words_of(value) == words_of(expected)
-    if isinstance(value, list) and isinstance(expected, list):
-        return len(value) == len(expected) and all(map(_same, value, expected))
+def _fits(value: Any, expected: Any) -> bool:
+    """Whether a value of the right type is the one expected, or one of several texts that are."""
+    if isinstance(value, str):
+        accepted = expected if isinstance(expected, list) else [expected]
+        return words_of(value) in [words_of(str(one)) for one in accepted]
+    if isinstance(value, list):
+        held = [words_of(str(one)) for one in expected] if isinstance(expected, list) else []
+        return sorted(map(words_of, value)) == sorted(held)
     return value == expected
 
 
@@ -70,7 +70,6 @@ def json_keys(
     *,
     keys: Mapping[str, str],
     values: Mapping[str, Any] = _NOTHING,
-    about: Sequence[str] = (),
 ) -> bool:
     """Whether a response is one JSON object with exactly these keys, and nothing else.
 
@@ -80,16 +79,18 @@ def json_keys(
     Args:
         response: the text.
         keys: the type of each key's value, one of `TYPES`.
-        values: what the values of some keys have to be; of texts only the words count.
-        about: beginnings of words, one of which has to occur.
+        values: what the values of some keys have to be. Of texts only the words count; a list is
+            all texts that a `string` may be, and for `strings` those that it holds in any order.
 
     Example:
         >>> json_keys('{"name": "Ana", "age": 31}', keys={"name": "string", "age": "number"})
         True
         >>> json_keys('{"name": "Ana", "age": "?"}', keys={"name": "string", "age": "number"})
         False
+        >>> json_keys('{"opposite": "Hot"}', keys={"opposite": "string"},
+        ...           values={"opposite": ["hot", "warm"]})
+        True
     """
     found = _object(response)
-    typed = found.keys() == keys.keys() and all(_is_a(found[key], keys[key]) for key in keys)
-    right = typed and all(_same(found.get(key), values[key]) for key in values)
-    return right and touches(response, *about)
+    typed = found.keys() == keys.keys() and all(TYPES[keys[key]](found[key]) for key in keys)
+    return typed and all(_fits(found.get(key), values[key]) for key in values)

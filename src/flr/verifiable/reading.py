@@ -51,6 +51,7 @@ def _are_types(value: Any) -> bool:
 
 
 _TEXTS = (_are(_is_text), "a list of texts, no two the same")
+_GROUPS = (_are(_are(_is_text)), "a list of lists of texts, no two the same")
 SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "answer": (_is_number, "a number"),
     "given": (_are(_is_number), "a list of numbers, no two the same"),
@@ -60,7 +61,8 @@ SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "sentence": (_is_text, "a text"),
     "keys": (_are_types, f"keys, each with one of {', '.join(TYPES)}"),
     "values": (lambda value: isinstance(value, dict), "keys and their values"),
-    **dict.fromkeys(("words", "about", "among", "answers", "wrong"), _TEXTS),
+    **dict.fromkeys(("words", "about", "answers", "wrong"), _TEXTS),
+    "among": _GROUPS,
 }
 """What an argument of a check has to be: a test, and how it is said."""
 

@@ -37,9 +37,9 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(plain(text))
 
 
-def _search(before: str, phrases: Sequence[str], after: str, text: str) -> bool:
+def _search(before: str, phrases: Sequence[str], after: str, text: str) -> re.Match[str] | None:
     either = "|".join(re.escape(_line(phrase)) for phrase in phrases)
-    return re.search(f"{before}(?:{either}){after}", _line(text)) is not None
+    return re.search(f"{before}(?:{either}){after}", _line(text))
 
 
 def _line(text: str) -> str:
@@ -53,7 +53,20 @@ def mentions(text: str, *phrases: str) -> bool:
         >>> mentions("Icy rain. New\\nYork", "new york"), mentions("Icy rain", "ice", "snow")
         (True, False)
     """
-    return _search(r"(?<!\w)", phrases, r"(?!\w)", text)
+    return _search(r"(?<!\w)", phrases, r"(?!\w)", text) is not None
+
+
+def mentioned_first(text: str, things: Sequence[Sequence[str]]) -> int | None:
+    """Which of these things, each given by all its names, a text mentions before the others.
+
+    Example:
+        >>> things = [["autumn", "fall"], ["winter"]]
+        >>> mentioned_first("Winter, before fall", things), mentioned_first("spring", things)
+        (1, None)
+    """
+    matches = [_search(r"(?<!\w)", names, r"(?!\w)", text) for names in things]
+    places = [(match.start(), place) for place, match in enumerate(matches) if match]
+    return min(places)[1] if places else None
 
 
 _DENIED = "".join(rf"(?<!\bnot {word})" for word in ("", "a ", "an ", "the ", "in ", "by "))
@@ -66,7 +79,7 @@ def states(text: str, *phrases: str) -> bool:
         >>> states("Not Oslo but Rome.", "Oslo"), states("Not Oslo but Rome.", "Rome")
         (False, True)
     """
-    return _search(rf"(?<!\w){_DENIED}", phrases, r"(?!\w)", text)
+    return _search(rf"(?<!\w){_DENIED}", phrases, r"(?!\w)", text) is not None
 
 
 def touches(text: str, *beginnings: str) -> bool:
@@ -76,7 +89,7 @@ def touches(text: str, *beginnings: str) -> bool:
         >>> touches("The waves roll in.", "sea", "wave"), touches("A microwave.", "wave")
         (True, False)
     """
-    return _search(r"(?<!\w)", beginnings, "", text)
+    return _search(r"(?<!\w)", beginnings, "", text) is not None
 
 
 def _runs(text: str, length: int) -> list[tuple[str, ...]]:
