@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from flr import io, verifiable
 from flr.comparing import FILES, CompareOptions, compare_policies, named
+from flr.comparison import measured
 from flr.comparison.asking import Asking, Place, Said
 from flr.errors import InputError, OptionError, OutputError
 from flr.result_files import RESULTS, ResultsReport
@@ -166,6 +168,42 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[verifiable.VerifiablePrompt
     return few
 
 
+def test_what_a_policy_thinks_is_no_part_of_its_answer(checked: list[verifiable.VerifiablePrompt]):
+    thought = {
+        (number, 0): Said(f"<think>Hm: {prompt.bad}</think>\n{prompt.good}", 9, True)
+        for number, prompt in enumerate(checked, 1)
+    }
+    assert all(measured.passes(checked, thought))
+
+
+def test_a_verifiable_prompt_that_cannot_be_asked_is_not_passed(
+    tmp_path: Path, tiny_model: Path, other: Path, checked: Any, monkeypatch: pytest.MonkeyPatch
+):
+    whole = Asking.of
+
+    def of(rows: Any, source: str, path: Path, options: Any) -> Asking:
+        """As if B had no room for the first verifiable prompt."""
+        made = whole(rows, source, path, options)
+        if "policy-2.verifiable" in path.name:
+            made = replace(made, skipped={1: "too long"})
+        return made
+
+    monkeypatch.setattr(Asking, "of", of)
+    good = Asking.said
+
+    def said(asking: Asking) -> dict[Place, Said]:
+        found = good(replace(asking, skipped={}))
+        return {place: one for place, one in found.items() if place[0] not in asking.skipped}
+
+    monkeypatch.setattr(Asking, "said", said)
+    results = run(tmp_path, {"A": tiny_model, "B": other}, verifiable=True).results
+    row = io.read(str(tmp_path / "out" / "verifiable.jsonl"))[0]
+    assert row["responses"]["B"] is None
+    assert row["finish_reasons"]["B"] is None
+    assert row["passes"]["B"] is False
+    assert ["B", "verifiable 1", None, "too long"] in json.loads(json.dumps(results["left_out"]))
+
+
 def test_verifiable_prompts_are_asked_and_checked(
     tmp_path: Path, tiny_model: Path, other: Path, checked: Any, monkeypatch: pytest.MonkeyPatch
 ):
@@ -195,6 +233,8 @@ def test_verifiable_prompts_are_asked_and_checked(
     record = json.loads(
         (tmp_path / "out" / "policy-1.verifiable.jsonl.run.json").read_text("utf-8")
     )
+    assert {row["finish_reasons"]["A"] for row in rows} == {"length"}
+    assert passed["unfinished"]["value"] == 1.0
     settings = record["made_with"]["sampling"]
     assert settings["temperature"] == 0
     assert settings["max_new_tokens"] == 96
@@ -503,7 +543,7 @@ def test_a_run_that_stops_after_any_block_goes_on_and_ends_with_the_same_files(
             except KeyboardInterrupt:
                 stops += 1
                 assert not (tmp_path / "out" / RESULTS).exists()
-    assert stops == whole.computed == 7  # drawn and checked, rewards, divergence
+    assert stops == whole.computed == 12  # drawn, checked, rewards, the floor's five, divergence
     assert last.computed == 0
     assert figures_of(last) == figures_of(whole)
     for name in ("items.jsonl", "verifiable.jsonl", "policy-2.responses.jsonl"):

@@ -6,7 +6,7 @@ All policies are asked the same prompts with the same seeds. In the output folde
 (every figure, and how it was made), `results.md`, `report.html`, `items.jsonl` (a prompt a row),
 `policy-1.responses.jsonl` and so on (one file a policy, each with its own run record and store),
 and `run.sqlite`, the store of what was measured. Each policy is sampled and measured by itself, so
-a policy that is added later computes nothing anew for the others.
+a policy that is added at the end computes nothing anew for the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ def compare_policies(
         policies: at least one, by display name; the others are held against the first.
         prompts: file, `-` for JSONL on standard input, or hub id; see `flr.io.load_prompts`.
         output: a folder, made where it is missing. A call with the same folder, `force` and one
-            policy more computes nothing anew for the others.
+            policy more at the end computes nothing anew for the others.
         options: see `CompareOptions`.
         progress_of: see `ProgressOf`.
         warn: told what the user should know.
@@ -93,6 +93,7 @@ def compare_policies(
     done = result_files.earlier(output, found.run_key, asked, verb="flr compare", force=force)
     computed = 0
     if done is None:
+        _forget(output)
         computed = sample(found, progress_of)
     said = {name: asking.said() for name, asking in found.askings.items()}
     if options.export:
@@ -101,6 +102,12 @@ def compare_policies(
         return ResultsReport(done, computed=0, finished_before=True)
     results, measured = _compare(found, said, output, options, progress_of, command)
     return ResultsReport(results, computed + measured)
+
+
+def _forget(output: Path) -> None:
+    """Removes what an earlier comparison made that this one may not replace."""
+    for path in (output / "verifiable.jsonl", *output.glob("policy-*.alpaca-eval.json")):
+        path.unlink(missing_ok=True)
 
 
 def _export(found: Comparison, said: AllSaid, warn: Callable[[str], None]) -> None:
@@ -158,10 +165,15 @@ def _compare(
 
 
 def _left_out(found: Comparison, policies: Mapping[str, Policy]) -> Iterator[list[Any]]:
-    """Policy, row, response (from 0; None for the whole prompt) and reason."""
+    """Policy, row, response (from 0; None for the whole prompt) and reason.
+
+    A verifiable prompt that could not be asked is not passed; its row is its number among them.
+    """
     for name, one in policies.items():
         for number, reason in found.askings[name].skipped.items():
             yield [name, number, None, reason]
+        for number, reason in found.verifying[name].skipped.items() if found.verifying else ():
+            yield [name, f"verifiable {number}", None, reason]
         for place, reason in (one.rewards | one.judged).left_out.items():
             yield [name, *place, reason]
 
@@ -173,6 +185,7 @@ def _results(found: Comparison, policies: Mapping[str, Policy], seed: int) -> di
         "prompts": {"source": found.source, "count": len(found.prompts)},
         "reference": found.reference,
         "rewards": found.rewards,
+        "noise_floor": policies[found.reference].rewards.floors,
         "left_out": list(_left_out(found, policies)),
         "policies": {
             name: {

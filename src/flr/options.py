@@ -77,7 +77,7 @@ class SkipOptions:
 
     on_overflow: Policy = "error"
     """For a last prompt (and response) that is longer than the model: stop, or leave it out.
-    `flr mine` always leaves out, and counts, a response that cannot be scored."""
+    `flr mine` and `flr compare` always leave out, and count, a response that cannot be scored."""
     on_special: Policy = "error"
     """For text that holds the model's special tokens: stop, or leave the conversation out."""
 

@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -117,9 +118,13 @@ def test_the_whole_path_is_gone_and_ends_with_a_page(folder: Path, printed: str)
     assert mined <= {pair["id"] for pair in pairs()} - compared
 
 
-def test_every_command_that_is_printed_is_one(printed: str) -> None:
-    commands = re.findall(r"^       flr (\w+) ", printed, re.MULTILINE)
-    assert commands == ["score", "bench", "mine", "align", "compare"]
+def test_every_command_that_is_printed_is_what_ran(folder: Path, printed: str) -> None:
+    commands = [shlex.split(one) for one in re.findall(r"^       flr (.*)$", printed, re.MULTILINE)]
+    assert [verb for verb, *_ in commands] == ["score", "bench", "mine", "align", "compare"]
+    before = files(folder)
+    for command in commands:
+        assert run(command) == 0, command
+    assert files(folder) == before, "each had been finished"
 
 
 def test_a_second_time_computes_nothing(folder: Path, tiny_model: Path, printed: str) -> None:

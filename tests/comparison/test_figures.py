@@ -90,6 +90,28 @@ def test_one_against_the_other_by_hand():
     assert against["verifiable_difference"] is None
 
 
+def test_the_same_text_has_the_same_reward_whatever_it_was_measured_beside():
+    texts = numbered(["same", "one"])
+    other = numbered(["same", "two"])
+    found = figures(
+        {"A": policy(texts, valued([1.0, 0.0])), "B": policy(other, valued([1.1, 1.0]))}, EACH_ALONE
+    )["against"]["B"]
+    assert found["win_rate"]["flr"]["value"] == value((0.5 + 1) / 2)
+    assert found["win_rate_by_category"]["flr"]["clear"]["value"] == value((0.5 + 1) / 2)
+    assert found["difference"]["flr"]["value"] == value(1 / 2)
+    assert found["difference_by_category"]["flr"]["clear"]["value"] == value(2 / 2)
+
+
+def test_decisions_inside_the_noise_floor_are_counted():
+    one, two = numbered(["same", "b", "c", "d"]), numbered(["same", "B", "C", "D"])
+    mine = policy(one, valued([0.0, 0.0, 0.0, 0.0]))
+    mine = replace(mine, rewards=replace(mine.rewards, floors={"flr": 0.1}))
+    theirs = policy(two, valued([0.0, 0.2, -0.3, 0.1]))
+    found = figures({"A": mine, "B": theirs}, EACH_ALONE)["against"]["B"]
+    # margins: none (one text), 0.2, -0.3, 0.1; either reward may be off by 0.1
+    assert found["inside_floor"] == {"flr": 2}
+
+
 @pytest.mark.parametrize(
     ("one", "other", "similar"), [(100, 75, 1), (100, 74, 0), (4, 3, 1), (0, 0, 1), (1, 0, 0)]
 )
@@ -134,7 +156,7 @@ def test_responses_of_one_number_are_a_pair():
 def test_rows_of_one_prompt_are_drawn_together():
     texts, values = numbered(["a"] * 4), valued([0.0, 0.0, 1.0, 1.0])
     two = Groups({1: 0, 2: 0, 3: 1, 4: 1}, 2)
-    other = policy(texts, valued([0.5] * 4))
+    other = policy(numbered(["b"] * 4), valued([0.5] * 4))
     apart = figures({"A": policy(texts, values), "B": other}, EACH_ALONE)["against"]["B"]
     together = figures({"A": policy(texts, values), "B": other}, two)["against"]["B"]
     assert together["win_rate"]["flr"]["interval"] == [0.0, 1.0]

@@ -14,7 +14,7 @@ from rich.text import Text
 from flr.cli.progress import bars
 from flr.comparing import CompareOptions, compare_policies, named
 from flr.errors import OptionError
-from flr.report.compare.summary import LENGTH, told
+from flr.report.compare.summary import LENGTH, left_out, told
 from flr.report.words import NONE, points, reward_value, share
 from flr.result_files import ResultsReport
 
@@ -32,8 +32,8 @@ def compare(
     one or several rewards (how often B's has the higher one, and how often among pairs of similar
     length), by length, by how they repeat themselves, and with --verifiable by prompts whose
     responses a program checks. Intervals are 95 %, by paired bootstrap over prompts. A killed run
-    goes on where it was when the same command is given again, and --force with one policy more
-    computes nothing anew for the others.
+    goes on where it was when the same command is given again, and --force with one policy
+    more at the end computes nothing anew for the others.
 
     Args:
         policies: two or more: Hugging Face ids, folders, .gguf files, adapter folders, or smollm2;
@@ -77,6 +77,8 @@ def show(console: Console, output: Path, report: ResultsReport) -> None:
         console.print(table, "", sep="\n")
     for name in results["against"]:
         console.print(Text(told(results, name)))
+    for sentence in left_out(results):
+        console.print(Text(f"warning: {sentence}", style="yellow"))
     done = ": nothing to do, it was finished before" if report.finished_before else ""
     console.print(Text(f"{output / 'report.html'}{done}"))
 

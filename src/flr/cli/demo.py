@@ -25,7 +25,7 @@ from flr.cli import compare as compare_door
 from flr.cli.demo_scores import show_scores
 from flr.cli.explain import console
 from flr.cli.progress import bars
-from flr.comparing import CompareOptions, compare_policies
+from flr.comparing import CompareOptions, compare_policies, named
 from flr.demo import pairs
 from flr.files import make_folder
 from flr.mining import MineOptions, mine_file
@@ -141,7 +141,7 @@ class _Demo:
             *("--model", self.model, *options),
         )
         given = CompareOptions(model=self.model, reward=reward, n=2, max_new_tokens=32, force=True)
-        policies = {self.model: self.model, "trained": str(trained)}
+        policies = named([self.model, str(trained)])
         with bars(self.told) as progress_of:
             report = compare_policies(
                 policies, str(source), output, given, progress_of, command="flr demo"

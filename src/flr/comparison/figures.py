@@ -2,8 +2,9 @@
 
 Every figure sees the same draws of prompts, so the interval of a difference is that of pairs: the
 response of one policy against that of the other to the same prompt, of the same number. Equal
-rewards and equal lengths count half. An empty or an unfinished response counts as it is; one that
-has no reward is left out of everything that is made of rewards.
+rewards and equal lengths count half, and two responses of the same text have equal rewards: what
+they were measured beside is not theirs. An empty or an unfinished response counts as it is; one
+that has no reward is left out of everything that is made of rewards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from flr.comparison.asking import Place, Said
 from flr.comparison.rewards import Rewards, Values
 from flr.diversity import distinct, distinct_across, words
-from flr.evaluation.figures import Key, filled
+from flr.evaluation.figures import Key, filled, inside_floor
 from flr.pairing import LENGTH_TOLERANCE
 from flr.resampling import Statistic, estimates, mean, share
 from flr.stats import pairwise_points
@@ -37,6 +38,7 @@ class Policy:
         against: what they say of the reference's, held against its own.
         divergence: of each response from the reference policy; None where it was not measured.
         passes: whether its response to each verifiable prompt passes; None where none was asked.
+        cut: whether that response is unfinished.
     """
 
     said: Mapping[Place, Said]
@@ -45,6 +47,7 @@ class Policy:
     against: Rewards = field(default_factory=Rewards)
     divergence: Values | None = None
     passes: Sequence[bool] | None = None
+    cut: Sequence[bool] = ()
 
 
 @final
@@ -133,15 +136,18 @@ def _against(policy: Policy, reference: Policy, groups: Groups, at: Key) -> Stat
         for one in (policy, reference)
     )
     similar = _similar(lengths, others)
+    differ = np.array([policy.said[p].text != reference.said[p].text for p in places], np.bool_)
     found: Statistics = {}
     for name in _names(mine):
         margins = _column(mine.values[name], places) - _column(theirs.values[name], places)
+        margins *= differ
         wins = share(pairwise_points(margins), index)
         found[*at, "win_rate", name] = wins
         found[*at, "win_rate_similar_length", name] = wins.where(similar)
         found[*at, "difference", name] = mean(margins, index)
         for part, own in mine.categories.get(name, {}).items():
             of_part = _column(own, places) - _column(theirs.categories[name][part], places)
+            of_part *= differ
             by = share(pairwise_points(of_part), index)
             found[*at, "win_rate_by_category", name, part] = by
             found[*at, "difference_by_category", name, part] = mean(of_part, index)
@@ -163,6 +169,8 @@ def _verifiable(
         found[*at, "pass_rate"] = rate
         for kind in dict.fromkeys(kinds.tolist()):
             found[*at, "by_kind", kind] = rate.where(kinds == kind)
+        if policies[name].cut:
+            found[*at, "unfinished"] = share(np.array(policies[name].cut, np.float64), index)
         if name != reference:
             found["against", name, "verifiable_difference"] = mean(own - passed[reference], index)
     return found
@@ -187,18 +195,35 @@ def _plain(policy: Policy, common: Sequence[Place]) -> dict[str, Any]:
         "distinct_2_across": _across(policy.said, common),
         "reward": {},
         "reward_by_category": {},
-        "verifiable": None if policy.passes is None else {"pass_rate": {}, "by_kind": {}},
+        "verifiable": None
+        if policy.passes is None
+        else {"pass_rate": {}, "unfinished": {}, "by_kind": {}},
         "divergence": None if policy.divergence is None else {},
     }
 
 
-def _plain_against(policy: Policy) -> dict[str, Any]:
+def _inside_floors(policy: Policy, reference: Policy) -> dict[str, int | None]:
+    """By reward, how many decisions noise may have made; those of equal texts it did not make."""
+    mine, theirs = policy.rewards, reference.rewards
+    places = sorted(mine.places & theirs.places)
+    differing = [p for p in places if policy.said[p].text != reference.said[p].text]
+    return {
+        name: inside_floor(
+            _column(mine.values[name], differing) - _column(theirs.values[name], differing), floor
+        )
+        for name, floor in theirs.floors.items()
+        if name in mine.values
+    }
+
+
+def _plain_against(policy: Policy, reference: Policy) -> dict[str, Any]:
     return {
         "win_rate": {},
         "win_rate_by_category": {},
         "win_rate_similar_length": {},
         "difference": {},
         "difference_by_category": {},
+        "inside_floor": _inside_floors(policy, reference),
         "longer": {},
         "characters_difference": {},
         "verifiable_difference": None if policy.passes is None else {},
@@ -242,6 +267,6 @@ def figures(
         found |= estimates(_verifiable(policies, reference, prompts), len(prompts), seed)
     plain = {
         "policies": {name: {"figures": _plain(one, common)} for name, one in policies.items()},
-        "against": {name: _plain_against(policies[name]) for name in others},
+        "against": {name: _plain_against(policies[name], policies[reference]) for name in others},
     }
     return filled(plain, found)

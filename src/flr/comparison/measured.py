@@ -11,6 +11,8 @@ from flr.evaluation import columns
 from flr.evaluation.columns import Plan, Spent
 from flr.filling import ProgressOf
 from flr.runs import Store
+from flr.turns import without_thoughts
+from flr.types import Message
 from flr.verifiable import VerifiablePrompt
 
 AllSaid = Mapping[str, Mapping[Place, Said]]
@@ -29,20 +31,37 @@ def sample(found: Comparison, progress_of: ProgressOf) -> int:
 def passes(prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said]) -> tuple[bool, ...]:
     """Whether the response to each verifiable prompt passes; one that was not asked does not.
 
+    What a policy thinks before it answers is no part of the answer.
+
     Args:
         prompts: in the order of their rows, from 1.
         said: the responses.
     """
-    texts = {number: one.text for (number, _), one in said.items()}
+    texts = {
+        number: without_thoughts(Message("assistant", one.text)).content
+        for (number, _), one in said.items()
+    }
     return tuple(
         number in texts and prompt.passes(texts[number]) for number, prompt in enumerate(prompts, 1)
     )
 
 
+def cut(prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said]) -> tuple[bool, ...]:
+    """Whether the response to each verifiable prompt is unfinished."""
+    unfinished = {number for (number, _), one in said.items() if not one.finished}
+    return tuple(number in unfinished for number, _ in enumerate(prompts, 1))
+
+
 def _plans(found: Comparison, said: AllSaid) -> tuple[dict[str, Plan], dict[str, Plan | None]]:
-    """What is to be measured of each policy, alone and beside the reference."""
+    """What is to be measured of each policy, alone and beside the reference.
+
+    The noise floor is measured on the reference's responses, for all.
+    """
     prompts, arms, first = found.prompts, found.arms, found.reference
-    alone = {name: plan_of(name, prompts, own, arms) for name, own in said.items()}
+    alone = {
+        name: plan_of(name, prompts, own, arms, found.seed if name == first else None)
+        for name, own in said.items()
+    }
     beside = {
         name: pair_plan(f"{name} beside {first}", prompts, (said[first], own), arms)
         for name, own in said.items()
@@ -93,6 +112,7 @@ def measure(
                 judged=both[1],
                 divergence=moved,
                 passes=passes(found.checked, checked[name]) if name in checked else None,
+                cut=cut(found.checked, checked[name]) if name in checked else (),
             )
     return policies, computed
 

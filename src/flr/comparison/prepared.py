@@ -33,6 +33,7 @@ class Comparison:
         arms: the rewards.
         moving: what measures the divergence of each policy that has one.
         notes: what the user should know.
+        seed: of what is drawn of all this.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Comparison:
     arms: Arms
     moving: Mapping[str, DivergencePass]
     notes: Sequence[str]
+    seed: int
 
     @property
     def reference(self) -> str:
@@ -172,4 +174,5 @@ def prepare(
         arms=arms,
         moving=moving,
         notes=[*_lonely(arms, policies), *notes],
+        seed=options.seed,
     )

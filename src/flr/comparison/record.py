@@ -22,6 +22,10 @@ def _all_rewards(policies: Mapping[str, Policy]) -> dict[str, Rewards]:
     return {name: one.rewards | one.judged for name, one in policies.items()}
 
 
+def _reason(said: Said) -> str:
+    return "stop" if said.finished else "length"
+
+
 def rows(prompts: Prompts, policies: Mapping[str, Policy]) -> Iterator[dict[str, Any]]:
     """The rows of items.jsonl: a prompt with what every policy said, and its rewards.
 
@@ -48,9 +52,7 @@ def _row(
     rewards: Mapping[str, Rewards],
     places: Mapping[str, Sequence[Place]],
 ) -> dict[str, Any]:
-    def each(of: str) -> dict[str, list[Any]]:
-        said = {name: policies[name].said for name in places}
-        return {n: [getattr(said[n][place], of) for place in own] for n, own in places.items()}
+    spoken = {n: [policies[n].said[place] for place in own] for n, own in places.items()}
 
     def valued(values: Mapping[str, Mapping[Place, float]]) -> dict[str, list[float | None]]:
         return {n: [of.get(place) for place in places[n]] for n, of in values.items()}
@@ -60,12 +62,9 @@ def _row(
     return {
         "number": number,
         "prompt": _messages(prompts, number),
-        "responses": each("text"),
-        "finish_reasons": {
-            name: ["stop" if finished else "length" for finished in own]
-            for name, own in each("finished").items()
-        },
-        "tokens": each("tokens"),
+        "responses": {name: [said.text for said in own] for name, own in spoken.items()},
+        "finish_reasons": {name: [_reason(said) for said in own] for name, own in spoken.items()},
+        "tokens": {name: [said.tokens for said in own] for name, own in spoken.items()},
         "rewards": {
             reward: valued(
                 {n: rewards[n].values[reward] for n in places if reward in rewards[n].values}
@@ -91,17 +90,21 @@ def verifiable_rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of verifiable.jsonl: a prompt with what every policy said, and whether it passes.
 
+    A policy that was not asked has null there, and does not pass.
+
     Args:
         prompts: in the order of `Policy.passes`.
         said: the responses of each policy to them, rows numbered from 1.
         policies: by name.
     """
     for at, prompt in enumerate(prompts):
+        given = {name: of.get((at + 1, 0)) for name, of in said.items()}
         yield {
             "id": prompt.id,
             "kind": prompt.kind,
             "prompt": prompt.prompt,
-            "responses": {name: of[at + 1, 0].text for name, of in said.items()},
+            "responses": {name: one and one.text for name, one in given.items()},
+            "finish_reasons": {name: one and _reason(one) for name, one in given.items()},
             "passes": {name: (one.passes or ())[at] for name, one in policies.items()},
         }
 

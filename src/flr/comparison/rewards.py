@@ -13,7 +13,7 @@ from flr import runs
 from flr.comparison.asking import Place, Said
 from flr.datasets.base import Dataset, Item
 from flr.evaluation.arms import Arms
-from flr.evaluation.columns import Plan, Spent, make_outcome
+from flr.evaluation.columns import Plan, Spent, drawn_alone, make_outcome
 from flr.runs import Store
 from flr.types import Conversation, Message
 
@@ -32,6 +32,7 @@ class Rewards:
         values: of each reward.
         categories: of each reward that has categories of follow-ups, of each category.
         left_out: responses without rewards, with the reason.
+        floors: how far each reward may be off by the arithmetic alone, where that was measured.
     """
 
     values: Mapping[str, Values] = field(default_factory=dict[str, Values])
@@ -39,6 +40,7 @@ class Rewards:
         default_factory=dict[str, Mapping[str, Values]]
     )
     left_out: Mapping[Place, str] = field(default_factory=dict[Place, str])
+    floors: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __or__(self, other: "Rewards") -> "Rewards":
         """The rewards of both."""
@@ -46,6 +48,7 @@ class Rewards:
             {**self.values, **other.values},
             {**self.categories, **other.categories},
             {**self.left_out, **other.left_out},
+            {**self.floors, **other.floors},
         )
 
     @property
@@ -70,8 +73,12 @@ def _plan(
     conversations: Callable[[Place], tuple[Conversation, ...]],
     *,
     compares: bool,
+    seed: int | None,
 ) -> Plan:
-    """What is to be measured: by all rewards that compare, or by all that do not."""
+    """What is to be measured: by all rewards that compare, or by all that do not.
+
+    With a seed, some of it is measured a second time for the noise floor.
+    """
     items: list[Item] = []
     for place in sorted(places):
         given = conversations(place)
@@ -81,10 +88,13 @@ def _plan(
     kind = "pairwise" if compares else "rating"
     usable = tuple(arm for arm in arms.arms if arm.compares == compares)
     dataset = Dataset(name, kind, tuple(items), "responses of a policy")
-    return Plan(dataset, usable, {}, list(runs.blocks(items)), ())
+    blocks = list(runs.blocks(items))
+    return Plan(dataset, usable, {}, blocks, () if seed is None else drawn_alone(blocks, seed))
 
 
-def plan_of(name: str, prompts: Prompts, said: Mapping[Place, Said], arms: Arms) -> Plan:
+def plan_of(
+    name: str, prompts: Prompts, said: Mapping[Place, Said], arms: Arms, seed: int | None = None
+) -> Plan:
     """What is to be measured of a policy's own responses.
 
     Args:
@@ -92,13 +102,14 @@ def plan_of(name: str, prompts: Prompts, said: Mapping[Place, Said], arms: Arms)
         prompts: all of them.
         said: its responses.
         arms: the rewards.
+        seed: of the draw that the noise floor is measured on; None where it is not.
     """
 
     def alone(place: Place) -> tuple[Conversation, ...]:
         message = Message("assistant", said[place].text)
         return (Conversation((*prompts[place[0]], message)),)
 
-    return _plan(name, arms, said, alone, compares=False)
+    return _plan(name, arms, said, alone, compares=False, seed=seed)
 
 
 def pair_plan(
@@ -123,7 +134,7 @@ def pair_plan(
         )
 
     places = sides[0].keys() & sides[1].keys()
-    plan = _plan(name, arms, places, both, compares=True)
+    plan = _plan(name, arms, places, both, compares=True, seed=None)
     return plan if plan.arms and plan.dataset.items else None
 
 
@@ -159,6 +170,7 @@ def rewards_of(
                 if c.categories
             },
             left_out,
+            {n: c.noise_floor for n, c in outcome.columns.items() if c.noise_floor is not None},
         )
         for side in range(len(plan.dataset.items[0].labels))
     )

@@ -72,9 +72,14 @@ def make_plan(dataset: Dataset, arms: Arms, seed: int) -> Plan:
     refused = {arm.name: reason for arm in arms.arms if arm.compares and reason}
     usable = tuple(arm for arm in arms.arms if arm.name not in refused)
     blocks = list(runs.blocks(dataset.items))
+    return Plan(dataset, usable, refused, blocks, drawn_alone(blocks, seed))
+
+
+def drawn_alone(blocks: Sequence[Sequence[Item]], seed: int) -> list[list[Item]]:
+    """Items of the noise floor, each as a block: a draw from those that have company."""
     together = [item for block in blocks for item in block if len(block) > 1]
     drawn = np.random.default_rng(seed).permutation(len(together))[:FLOOR_ITEMS]
-    return Plan(dataset, usable, refused, blocks, [[together[at]] for at in sorted(drawn)])
+    return [[together[at]] for at in sorted(drawn)]
 
 
 def fill(store: Store, plans: Sequence[Plan], arms: Arms, progress: Progress) -> int:

@@ -38,7 +38,9 @@ def _rewards(generator: np.random.Generator, said: dict[Place, Said], better: in
     }
     direct = {place: -2.0 + float(generator.normal(0, 0.2)) for place in said}
     length = {place: float(len(one.text)) for place, one in said.items()}
-    return Rewards({FLR: known, "direct:mean": direct, "length": length}, {FLR: parts})
+    floors = {FLR: 0.007, "direct:mean": 0.001, "length": 0.0}
+    values = {FLR: known, "direct:mean": direct, "length": length}
+    return Rewards(values, {FLR: parts}, floors=floors)
 
 
 def _policy(better: int, prompts: int, checked: int) -> Policy:
@@ -51,6 +53,7 @@ def _policy(better: int, prompts: int, checked: int) -> Policy:
         rewards=_rewards(generator, said, better),
         divergence=moved if better else None,
         passes=passes if checked else None,
+        cut=tuple(at % 5 == 0 for at in range(checked)),
     )
 
 
@@ -81,6 +84,7 @@ def _made(policies: int, prompts: int, checked: int) -> dict[str, Any]:
         "prompts": {"source": "prompts.jsonl", "count": prompts},
         "reference": POLICIES[0],
         "rewards": [FLR, "direct:mean", "length"],
+        "noise_floor": named[POLICIES[0]].rewards.floors,
         "left_out": [[POLICIES[0], 3, None, "too long"], [POLICIES[0], 4, 0, "sly"]],
         "policies": {
             name: {
@@ -118,7 +122,8 @@ def _of_rewards(text: str, values: dict[str, Any]) -> dict[str, Any]:
 
 def _figures(text: str, figures: dict[str, Any]) -> None:
     """Renames rewards, categories and kinds among the figures of a policy."""
-    for key in figures.keys() & {"reward", "win_rate", "win_rate_similar_length", "difference"}:
+    of_rewards = {"reward", "win_rate", "win_rate_similar_length", "difference", "inside_floor"}
+    for key in figures.keys() & of_rewards:
         figures[key] = _of_rewards(text, figures[key])
     for key in figures.keys() & {"reward_by_category", "win_rate_by_category"}:
         figures[key] = _named(text, {name: _named(text, of) for name, of in figures[key].items()})
@@ -154,6 +159,7 @@ def with_text(text: str) -> dict[str, Any]:
         "prompts": {"source": text, "count": 6},
         "reference": text + results["reference"],
         "rewards": list(_of_rewards(text, dict.fromkeys(results["rewards"]))),
+        "noise_floor": _of_rewards(text, results["noise_floor"]),
         "left_out": [[text, 3, None, text], [text, 4, 0, text]],
         "policies": _named(text, results["policies"]),
         "against": _named(text, results["against"]),

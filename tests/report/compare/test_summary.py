@@ -38,13 +38,15 @@ def test_who_wins_under_what_is_told_by_the_intervals():
 
 
 def test_what_is_left_at_similar_length_is_said():
-    words = said(win_rate_similar_length={FLR: figure(0.55, 0.4, 0.7, 12)})
+    words = said(win_rate_similar_length={FLR: figure(0.55, 0.4, 0.7, 32)})
     assert (
-        "Among pairs of similar length it wins 55.0 % [40.0, 70.0] of 12, not distinguishable from "
+        "Among pairs of similar length it wins 55.0 % [40.0, 70.0] of 32, not distinguishable from "
         "chance." in words
     )
-    words = said(win_rate_similar_length={FLR: figure(0.75, 0.6, 0.9, 12)})
-    assert "Among pairs of similar length it wins 75.0 % [60.0, 90.0] of 12." in words
+    words = said(win_rate_similar_length={FLR: figure(0.75, 0.6, 0.9, 32)})
+    assert "Among pairs of similar length it wins 75.0 % [60.0, 90.0] of 32." in words
+    words = said(win_rate_similar_length={FLR: figure(0.9, 0.6, 1.0, 8)})
+    assert "it wins 90.0 % [60.0, 100.0] of 8, too few to tell anything from chance." in words
     words = said(win_rate_similar_length={FLR: figure(None, None, None, 0)})
     assert "No pair has responses of similar length." in words
 
@@ -58,7 +60,8 @@ def test_length_is_always_said():
 def test_what_the_verifiable_prompts_say():
     assert "not distinguishable from none" in said(verifiable_difference=figure(0.02, -0.1, 0.1))
     words = said(verifiable_difference=figure(0.2, 0.1, 0.3))
-    assert "a difference of +20.0 [+10.0, +30.0] points, more than chance." in words
+    assert "a difference of +20.0 [+10.0, +30.0] points, more than chance; 20.0 %" in words
+    assert "of its responses to them are unfinished." in words
     assert "verifiable" not in said(verifiable_difference=None)
 
 

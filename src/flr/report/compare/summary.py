@@ -50,7 +50,8 @@ def told(results: Mapping[str, Any], name: str) -> str:
         results: the whole of `results.json`.
         name: of the policy.
     """
-    if results["prompts"]["count"] < LEAST_PROMPTS:
+    counts = [rate["count"] for rate in results["against"][name]["win_rate"].values()]
+    if min(results["prompts"]["count"], *counts) < LEAST_PROMPTS:
         return f"With fewer than {LEAST_PROMPTS} prompts nothing can be told from chance."
     rates = results["against"][name]["win_rate"]
     sides = {reward: side_of(rate, 0.5) for reward, rate in rates.items() if reward != LENGTH}
@@ -74,6 +75,8 @@ def _similar(figures: Mapping[str, Any], reward: str) -> str:
     if similar is None or not known(similar["value"]):
         return "No pair has responses of similar length."
     chance = {"on": ", not distinguishable from chance"}.get(side_of(similar, 0.5), "")
+    if similar["count"] < LEAST_PROMPTS:
+        chance = ", too few to tell anything from chance"
     return f"Among pairs of similar length it wins {share_of(similar)}{chance}."
 
 
@@ -98,10 +101,11 @@ def _verifiable(results: Mapping[str, Any], name: str) -> str:
     )
     apart = {"on": "not distinguishable from none", "unknown": "without an interval"}
     said = apart.get(side_of(difference, 0.0), "more than chance")
+    cut = results["policies"][name]["figures"]["verifiable"]["unfinished"]
     return (
         f"Of {counted(own['count'], 'verifiable prompt')} {name} passes {share(own)} and "
         f"{results['reference']} {share(theirs)}: a difference of {points(difference)} points, "
-        f"{said}."
+        f"{said}; {share(cut)} of its responses to them are unfinished."
     )
 
 

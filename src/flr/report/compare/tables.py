@@ -5,7 +5,7 @@ from typing import Any
 
 from flr.report.compare.summary import LENGTH
 from flr.report.tables import Table, Word, parts_table
-from flr.report.words import NONE, Figure, points, reward_value, share, share_of
+from flr.report.words import NONE, Figure, points, reward_value, share, share_of, short
 
 AGAINST_NOTES = (
     "Win rate: share of pairs (responses to one prompt, drawn with the same seed) in which this "
@@ -14,6 +14,8 @@ AGAINST_NOTES = (
     f"The win rate under {LENGTH} is the share of pairs in which this policy's response is the "
     "longer one: a reward that follows length is won by it.",
     "Difference: mean reward minus that of the other policy, unit of the reward.",
+    "Inside noise floor: pairs of which rounding may have decided: their rewards differ by at most "
+    "twice the floor (in brackets: how far one reward may be off).",
 )
 
 _MEASURES: tuple[tuple[str, str, Word], ...] = (
@@ -34,6 +36,12 @@ POLICY_NOTES = (
 )
 
 
+def _inside_floor(results: Mapping[str, Any], name: str, reward: str) -> str:
+    inside = results["against"][name]["inside_floor"].get(reward)
+    floor = results["noise_floor"].get(reward)
+    return NONE if inside is None else f"{inside:,} (±{short(floor)})"
+
+
 def against_table(results: Mapping[str, Any], name: str) -> Table:
     """A row a reward: one policy held against the reference."""
     figures = results["against"][name]
@@ -43,10 +51,11 @@ def against_table(results: Mapping[str, Any], name: str) -> Table:
             share(rate),
             share_of(figures["win_rate_similar_length"].get(reward)),
             reward_value(figures["difference"].get(reward)),
+            _inside_floor(results, name, reward),
         )
         for reward, rate in figures["win_rate"].items()
     )
-    header = ("Reward", "Win rate", "At similar length", "Difference")
+    header = ("Reward", "Win rate", "At similar length", "Difference", "Inside noise floor")
     return Table(f"{name} against {results['reference']}", header, rows, AGAINST_NOTES)
 
 
@@ -81,7 +90,10 @@ def verifiable_table(results: Mapping[str, Any]) -> Table | None:
     passed = {name: one["figures"]["verifiable"] for name, one in results["policies"].items()}
     if not all(passed.values()):
         return None
-    columns = {name: {"all": one["pass_rate"], **one["by_kind"]} for name, one in passed.items()}
+    columns = {
+        name: {"all": one["pass_rate"], **one["by_kind"], "unfinished responses": one["unfinished"]}
+        for name, one in passed.items()
+    }
     table = parts_table("Verifiable prompts passed", "Kind", columns, share, count=True)
     notes = tuple(
         f"{name} less {results['reference']}: {points(one['verifiable_difference'])} points."
