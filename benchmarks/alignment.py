@@ -21,8 +21,8 @@ policy and against `random`:
     characters, unfinished, distinct-n, divergence from the first policy
 
 The question is whether `flr` beats `random` by JUDGING at equal length: the difference of rewards
-less what length explains (one slope over all responses, taken within prompts), and the share won
-among responses whose lengths differ by at most a quarter. Intervals are over prompts and seeds.
+less what length explains (one slope over all arms' responses to the same prompts), and the share
+won among responses whose lengths differ by at most a quarter. Intervals are over prompts and seeds.
 
     python -m benchmarks.alignment tune --data DIR --work DIR -o TUNE.json
     python -m benchmarks.alignment run --seed 0 --data DIR --work DIR -o SEED-0.json

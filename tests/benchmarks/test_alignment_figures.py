@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.alignment_figures import against, are_similar, length_slope, mean, points
+from benchmarks.alignment_figures import against, are_similar, mean, points
 
 
 def test_mean_and_seeds():
@@ -38,25 +38,35 @@ def test_points_and_similar_lengths():
     ]
 
 
-def test_what_length_explains_is_taken_out():
+def test_what_length_explains_is_taken_out_and_nothing_of_the_arm():
     generator = np.random.default_rng(0)
-    lengths = {name: generator.uniform(50, 500, (3, 40)) for name in ("long", "short")}
+    lengths = {name: generator.uniform(50, 500, (3, 40)) for name in ("long", "short", "other")}
     lengths["long"] = lengths["long"] + 200
     of_prompt = generator.normal(size=40)
     rewards = {name: of_prompt + 0.01 * one for name, one in lengths.items()}
     rewards["long"] = rewards["long"] - 0.5
-    assert length_slope(rewards, lengths) != pytest.approx(0.01, rel=1e-3)  # the arm is part of it
-    found = against("long", "short", {**rewards}, lengths)
-    gain = 0.01 * found["characters_difference"]["value"] - 0.5
-    assert found["difference"]["value"] == pytest.approx(gain)
-    equal = gain - found["length_slope"] * found["characters_difference"]["value"]
-    assert found["difference_at_equal_length"]["value"] == pytest.approx(equal)
+    found = against("long", "short", rewards, lengths)
+    assert found["difference"]["value"] > 1, "longer, and so more"
+    equal = found["difference_at_equal_length"]
+    assert equal["slope"] == pytest.approx(0.01)
+    assert equal["value"] == pytest.approx(-0.5)
+    assert equal["interval"] == pytest.approx([-0.5, -0.5])
 
 
-def test_an_arm_of_one_row_stands_beside_every_seed():
-    rewards = {"a": np.array([[1.0, 2.0], [3.0, 4.0]]), "first": np.array([[1.0, 1.0]])}
-    lengths = {"a": np.array([[9.0, 9.0], [9.0, 9.0]]), "first": np.array([[9.0, 9.0]])}
-    found = against("a", "first", rewards, lengths)
+def test_the_slope_is_estimated_anew_in_each_resample():
+    generator = np.random.default_rng(1)
+    lengths = {"long": generator.uniform(200, 300, (3, 20)), "short": np.full((3, 20), 50.0)}
+    noise = {name: generator.normal(size=(3, 20)) for name in lengths}
+    equal = against("long", "short", noise, lengths)["difference_at_equal_length"]
+    plain = mean(noise["long"] - noise["short"])
+    assert np.ptp(equal["interval"]) > 2 * np.ptp(plain["interval"])
+
+
+def test_lengths_that_do_not_differ_explain_nothing():
+    rewards = {"a": np.array([[1.0, 2.0], [3.0, 4.0]]), "b": np.ones((2, 2))}
+    lengths = {name: np.full((2, 2), 9.0) for name in rewards}
+    found = against("a", "b", rewards, lengths)
     assert found["difference"]["by_seed"] == [0.5, 2.5]
     assert found["won"]["value"] == 0.875
-    assert found["length_slope"] == 0.0
+    assert found["difference_at_equal_length"]["slope"] == 0.0
+    assert found["difference_at_equal_length"]["value"] == found["difference"]["value"]
