@@ -73,8 +73,8 @@ MAX_NEW_TOKENS = 96
 OF_POLICY = ("distinct_1", "distinct_2", "distinct_2_across", "divergence")
 """Figures of a policy's responses together."""
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
-LEARNING_RATE = 3e-4
-"""To be replaced by the one that `tune` picks, before `run`."""
+LEARNING_RATE = 1e-3
+"""Picked by `tune` (results/2026-11-28-alignment-tune.json), before the first `run`."""
 
 
 @dataclass(frozen=True)
