@@ -61,3 +61,19 @@ def cells(line: str) -> list[str]:
     assert line.startswith("| ")
     assert line.endswith(" |")
     return [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
+
+
+def words(rendered: str) -> str:
+    """What a reader sees, in one line."""
+    return " ".join(Page(rendered).text.split())
+
+
+def svgs(rendered: str) -> list[str]:
+    """The figures."""
+    return re.findall(r"<svg.*?</svg>", rendered, re.DOTALL)
+
+
+def outline(rendered: str) -> list[str]:
+    """The tags outside the figures and folded texts, which follow the data's sizes."""
+    plain = re.sub(r"<svg.*?</svg>", "", rendered, flags=re.DOTALL)
+    return [tag for tag in Page(plain).tags if tag not in ("details", "summary", "span", "div")]

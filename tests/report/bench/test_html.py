@@ -10,21 +10,7 @@ from flr.report.bench.html import page
 from flr.report.pages import FOLD
 from flr.report.words import share
 from tests.report.bench.samples import HH, HOSTILE, REFERENCE, ROBUSTNESS, sample, with_text
-from tests.report.parsed import Page, contrast
-
-
-def words(rendered: str) -> str:
-    return " ".join(Page(rendered).text.split())
-
-
-def svgs(rendered: str) -> list[str]:
-    return re.findall(r"<svg.*?</svg>", rendered, re.DOTALL)
-
-
-def outline(rendered: str) -> list[str]:
-    """The tags outside the figures and folded texts, which follow the data's sizes."""
-    plain = re.sub(r"<svg.*?</svg>", "", rendered, flags=re.DOTALL)
-    return [tag for tag in Page(plain).tags if tag not in ("details", "summary", "span", "div")]
+from tests.report.parsed import Page, contrast, outline, svgs, words
 
 
 @pytest.fixture(scope="module")
