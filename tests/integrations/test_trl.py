@@ -250,7 +250,9 @@ def test_what_is_no_conversation_is_named(follower: Path, prompt: Any, completio
 def test_it_is_loaded_at_the_first_call_and_once(follower: Path, monkeypatch: pytest.MonkeyPatch):
     made: list[Any] = []
     plain = shared.make_scorer
-    monkeypatch.setattr(shared, "make_scorer", lambda *given: made.append(1) or plain(*given))
+    monkeypatch.setattr(
+        shared, "make_scorer", lambda *given, **more: made.append(1) or plain(*given, **more)
+    )
     reward, same = (FLRReward(model=str(follower), **OPTIONS) for _ in range(2))
     other = FLRReward(model=str(follower), **{**OPTIONS, "reward": "sum"})
     assert made == []

@@ -2,9 +2,10 @@
 
     prompt, response -> `Asked` (messages) -> conversations -> `Reward`
 
-A response that the follow-up model cannot take (too long, special tokens in its texts) gets the
-lowest reward that this process has given so far, 0 before any; callers for whom "no reward" has a
-word of its own say that in its place. How many there were is warned of once, and logged always.
+A response that the follow-up model cannot take (too long, special tokens in its texts, refused by
+its template) gets the lowest reward that this process has given so far, 0 before any; callers for
+whom "no reward" has a word of its own say that in its place. How many there were is warned of once,
+and logged always.
 """
 
 import warnings
@@ -68,7 +69,7 @@ class Rewarder:
 
     def __init__(self, options: RewardOptions) -> None:
         self._policy = _policy_text(options)
-        self._scorer: Scorer = make_scorer(options, prepare(options))
+        self._scorer: Scorer = make_scorer(options, prepare(options), on_refused="skip")
         self._lowest: Score | None = None
         self._nothing = Score(0.0, dict.fromkeys(self._scorer.followup_set.categories, 0.0), ())
         self._scores = Together(self._serve)
@@ -104,7 +105,7 @@ class Rewarder:
 
         Raises:
             InputError: messages that are no conversation.
-            RenderError: a conversation that the follow-up model's template refuses.
+            RenderError: what `on_special` and `on_overflow` are asked to make an error.
         """
         known = [one for one in asked if isinstance(one, Asked)]
         rows = parse([{"messages": one.messages} for one in known], "responses") if known else []
