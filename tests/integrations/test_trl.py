@@ -189,6 +189,16 @@ def test_what_cannot_be_read_back_is_taken_as_one_message_and_said_once(
     )
 
 
+def test_text_of_a_template_is_said_once_where_no_policy_is_named(follower: Path, spy: Spy):
+    reward = FLRReward(model=str(follower), **OPTIONS)
+    prompts = [chatml(TEA), "Tea?", "[INST] Tea? [/INST]", "<start_of_turn>user\nTea?"]
+    with pytest.warns(UserWarning, match="3 of 4 prompts .* name the option policy") as said:
+        Trainer().rewards(reward, prompts, ["Green."] * 4)
+    assert len(said) == 1
+    Trainer().rewards(reward, prompts, ["Green."] * 4)  # a warning would be an error
+    assert "<|im_start|>" in spy.text  # as it was given
+
+
 def test_what_the_model_cannot_take_has_no_reward_and_is_said_once(follower: Path):
     trainer, reward = Trainer(), FLRReward(model=str(follower), **OPTIONS)
     prompts = ["Tea?", "<|head|>", "Tea?", [*TEA], "Tea?"]

@@ -29,6 +29,7 @@ from flr.types import Message
 _SYSTEM, _FIRST, _ANSWER, _SECOND = "\ue000\ue001\ue002\ue003"
 _PLACES = re.compile("[\ue000-\ue003]")
 _THINKING = re.compile(r"<think>\s*\Z")
+_WRITTEN = re.compile(r"<[|｜]\w+[|｜]>|\[INST\]|<start_of_turn>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,16 @@ def opened(prompt: str) -> str:
         '<think>'
     """
     return THINK_TAGS[0] if _THINKING.search(prompt) else ""
+
+
+def looks_written(prompt: str) -> bool:
+    """Whether a prompt holds a mark of the known chat templates.
+
+    Example:
+        >>> looks_written("<|im_start|>user\\nTea?"), looks_written("Tea <br> or coffee?")
+        (True, False)
+    """
+    return _WRITTEN.search(prompt) is not None
 
 
 def _turns(text: str, marks: _Marks) -> tuple[Message, ...]:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, final
 
 from flr import models, sources
-from flr.integrations.rendered import PolicyText, opened
+from flr.integrations.rendered import PolicyText, looks_written, opened
 from flr.integrations.settings import RewardOptions
 from flr.integrations.together import Together
 from flr.loading import make_scorer, prepare
@@ -33,7 +33,8 @@ class Asked:
 
     Args:
         messages: in the form of rows, not looked into yet; the last one is the response.
-        exact: False where the prompt was text of the policy's template that could not be read back.
+        exact: False where the prompt was text of the policy's template that could not be read back,
+            or looks like it and the policy is not known.
     """
 
     messages: Sequence[Any]
@@ -91,6 +92,8 @@ class Rewarder:
         if self._policy and isinstance(prompt, str):
             read = self._policy.prompt(prompt)
             before, exact = [message.as_dict() for message in read.messages], read.exact
+        elif isinstance(prompt, str):
+            exact = not looks_written(prompt)
         if self._policy and isinstance(response, str):
             response = self._policy.response(response)
         if isinstance(prompt, str) and isinstance(response, str):
@@ -111,7 +114,12 @@ class Rewarder:
         rows = parse([{"messages": one.messages} for one in known], "responses") if known else []
         scores = iter(self._scores([row.conversations[0] for row in rows]) if rows else [])
         answers = [one if isinstance(one, Skipped) else next(scores) for one in asked]
-        self._tell(answers, sum(not one.exact for one in known))
+        scored = [
+            one
+            for one, answer in zip(asked, answers, strict=True)
+            if isinstance(one, Asked) and isinstance(answer, Score)
+        ]
+        self._tell(answers, sum(not one.exact for one in scored))
         lowest = self._lowest or self._nothing
         return [
             Reward(lowest.reward, lowest.by_category, one.reason)
@@ -149,7 +157,14 @@ class Rewarder:
                 f"first: {skipped[0]}. (Prompts that are text of a chat template need the option "
                 "policy)",
             )
-        if inexact:
+        if inexact and self._policy is None:
+            self._warn(
+                "written",
+                f"{inexact} of {len(answers)} prompts look like text of a chat template "
+                "(<|im_start|>, [INST], ...), and its marks are in what is scored; name the option "
+                "policy, the model that is trained, so that they are read back into messages",
+            )
+        elif inexact:
             self._warn(
                 "inexact",
                 f"{inexact} of {len(answers)} prompts are text of the policy's chat template that "
