@@ -118,6 +118,18 @@ def test_every_metric_is_logged_once_a_call(follower: Path):
     assert sum(means) / len(means) == pytest.approx((first + second) / 2, abs=1e-5)
 
 
+def test_two_rewards_with_names_of_their_own_log_metrics_of_their_own(follower: Path):
+    trainer = Trainer()
+    each = [FLRReward(model=str(follower), **OPTIONS), FLRReward(model=str(follower), set="short")]
+    each[1].__name__ = "second"
+    for reward in each:
+        trainer.rewards(reward, ["Tea?"] * 2, ["Green.", "No"])
+    assert all(len(values) == 1 for values in trainer.metrics.values())
+    names = [name.removeprefix("flr/") for name in trainer.metrics if name.startswith("flr/")]
+    assert set(trainer.metrics) == {f"{by}/{name}" for by in ("flr", "second") for name in names}
+    assert len(names) == 7
+
+
 def test_thoughts_do_not_reach_the_reward_unless_asked_for(follower: Path, spy: Spy):
     reward = FLRReward(model=str(follower), **OPTIONS)
     completions = [
