@@ -186,6 +186,23 @@ def test_a_think_block_that_the_prompt_opens_is_one_of_the_response(tmp_path: Pa
     assert found == expected(follower, rows)
 
 
+def test_a_think_block_that_the_template_opens_after_messages(
+    tmp_path: Path, follower: Path, spy: Spy
+):
+    opening = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n<think>\\n' }}{% endif %}"
+    policy = save_policy(tmp_path, opening)
+    reward = FLRReward(model=str(follower), policy=str(policy), **OPTIONS)
+    completions = [
+        assistant("secret</think>\n\nGreen."),
+        assistant("secret, cut"),
+        assistant("No", reasoning_content="secret"),
+    ]
+    found = Trainer().rewards(reward, [TEA] * 3, completions)
+    assert "secret" not in spy.text
+    rows = [{"prompt": "Tea?", "response": text} for text in ("Green.", "", "No")]
+    assert found == expected(follower, rows)
+
+
 def test_what_cannot_be_read_back_is_taken_as_one_message_and_said_once(
     follower: Path, policy: Path, spy: Spy
 ):

@@ -11,8 +11,8 @@ own tokens never reach the reward:
 - A prompt without special tokens is one message of the user, as it is.
 - From a response the policy's special tokens are removed wherever they stand (its end of turn,
   padding), as `decode(..., skip_special_tokens=True)` does, and what the template writes between
-  its opening and a response (Mistral's space). Where the prompt's text ends by opening a think
-  block, the response begins inside it.
+  its opening and a response (Mistral's space). Where the prompt's text, or what the template
+  writes after messages, ends by opening a think block, the response begins inside it.
 
 Not recovered: tool calls, turns of one role in a row, templates that write today's date.
 """
@@ -100,6 +100,12 @@ class PolicyText:
         except ModelError:  # a base model: there is no template that could have written anything
             self._template = None
         self._marks = self._learn()
+        self._opening = opened(self._render([{"role": "user", "content": _FIRST}]) or "")
+
+    @property
+    def opening(self) -> str:
+        """The tag of a think block that the template opens after any prompt, else nothing."""
+        return self._opening
 
     def prompt(self, text: str) -> ReadBack:
         """The messages that a prompt's text holds."""

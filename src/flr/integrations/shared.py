@@ -23,6 +23,7 @@ from flr.measuring import Skipped
 from flr.messages import comparable
 from flr.rows import parse
 from flr.scoring import Score, Scorer, value
+from flr.turns import REASONING_FIELDS
 from flr.types import Conversation
 
 
@@ -96,9 +97,10 @@ class Rewarder:
             exact = not looks_written(prompt)
         if self._policy and isinstance(response, str):
             response = self._policy.response(response)
-        if isinstance(prompt, str) and isinstance(response, str):
-            response = opened(prompt) + response
         after = _messages(response, "assistant")
+        of_messages = self._policy.opening if self._policy else ""
+        if tag := opened(prompt) if isinstance(prompt, str) else of_messages:
+            after[-1:] = [_inside(tag, one) for one in after[-1:]]
         if after and isinstance(after[-1], Mapping) and after[-1].get("role") == "tool":
             return Skipped("it ends with what a tool said, not with a response")
         return Asked([*_messages(before, "user"), *after], exact)
@@ -201,6 +203,18 @@ def _policy_text(options: RewardOptions) -> PolicyText | None:
     source = sources.locate(options.policy)
     remote = options.trust_remote_code
     return PolicyText(models.load_tokenizer(source, trust_remote_code=remote))
+
+
+def _inside(tag: str, message: Any) -> Any:
+    """A response that begins inside a think block, the tag before its text.
+
+    Not where the trainer has put the thought into a field of its own.
+    """
+    if not isinstance(message, Mapping) or any(message.get(name) for name in REASONING_FIELDS):
+        return message
+    content = message.get("content")
+    whole = isinstance(content, str) and message.get("role") == "assistant"
+    return {**message, "content": f"{tag}{content}"} if whole else message
 
 
 def _messages(value: Any, role: str) -> list[Any]:
