@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from flr.errors import OptionError
 from flr.integrations import openrlhf, settings, shared
-from tests.integrations.small import LONG, TEA, Spy, expected, save_policy
+from tests.integrations.small import LONG, TEA, Spy, at_once, expected, save_policy
 from tests.tiny_model import save_tiny_model
 
 
@@ -109,9 +109,11 @@ def test_many_at_a_time_in_mixed_order_have_the_rewards_of_flr_score(
     texts = ["Green.", "", " \U0001f375\n", "NUL \x00", "<b>No</b> " * 20, "Cup 5", "Cup 6"]
     pairs = [(prompt, text) for text in texts for prompt in (TEA, LONG)]
     ends = ["<|im_end|>", "", "<|im_end|><|pad|><|pad|>"]  # finished, cut off, padded
-    found = executor.run(
-        *((executor.prompt(p), text + ends[at % 3]) for at, (p, text) in enumerate(pairs))
-    )
+    given = [(executor.prompt(p), text + ends[at % 3]) for at, (p, text) in enumerate(pairs)]
+    executor.run(given[0])
+    spy.calls.clear()
+    found = at_once(lambda: executor.run(*given), 5)
+    assert len(spy.calls) <= len(pairs) - 4  # five of them were served together
     assert "<|im" not in spy.text
     assert "<|pad" not in spy.text
     assert rewards(found) == expected(
