@@ -242,7 +242,7 @@ def test_a_conversation_that_is_refused_takes_no_others_reward_with_it(
     assert scores(found[::2]) == expected(follower, wanted)
 
 
-def test_options_of_the_call_go_before_the_environment(
+def test_options_of_the_call_override_the_environment(
     follower: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FLR_MODEL", str(follower))
