@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import flr
 import flr.integrations.openrlhf
+from flr import devices
+from flr.runs import versions
 from tests.integrations.small import LONG, TEA, save_policy
 from tests.tiny_model import save_tiny_model
 
@@ -175,7 +178,8 @@ def main(arguments: Sequence[str]) -> int:
     result = {
         "date": date.today().isoformat(),
         "command": "python benchmarks/callers.py FOLDER -o RESULT.json",
-        "versions": {name: version(name) for name in ("verl", "openrlhf", "torch", "transformers")},
+        "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+        "versions": {**versions(), **{name: version(name) for name in ("verl", "openrlhf")}},
         "responses": len(PAIRS),
         "largest_difference_to_flr_score": largest,
     }

@@ -4,7 +4,9 @@
 #     benchmarks/callers.sh FOLDER [PYTHON]
 #
 # PYTHON is the one that `benchmarks/callers.py` runs with, which has torch and transformers; nothing
-# of it is replaced, the folder comes after it.
+# of it is replaced, the folder comes after it. So both run against their own pins, hence --no-deps:
+# verl 0.9.1 asks for transformers below 5.11 and tensordict up to 0.10.0, OpenRLHF 0.11.2 for
+# transformers 5.15.0, while flr needs 5.17 or later (5.23.0 in results/2026-11-28-callers.json).
 set -eu
 folder=$1
 python=${2:-python3}

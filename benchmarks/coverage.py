@@ -32,8 +32,10 @@ from typing import Any
 
 import numpy as np
 
+from flr import devices
 from flr.correlations import resampled_pearson
 from flr.resampling import Statistic, estimates, resampled_mean
+from flr.runs import versions
 from flr.stats import pairwise_points
 
 LARGEST_CLUSTER = 8
@@ -142,10 +144,8 @@ def main(arguments: Sequence[str]) -> int:
     result = {
         "date": date.today().isoformat(),
         "command": shlex.join(["python", "benchmarks/coverage.py", *arguments]),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("flr", "numpy", "scipy")},
-        },
+        "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+        "versions": {**versions(), "scipy": version("scipy")},
         "sets": given.sets,
         "resamples": given.resamples,
         "true": TRUE,

@@ -65,33 +65,16 @@ COMMON = {
 """Settings of both runs."""
 
 
-class Timed:
-    """A reward function and the seconds that it took; the first call loads the model."""
-
-    def __init__(self, reward: FLRReward) -> None:
-        self.reward, self.__name__ = reward, reward.__name__
-        self.seconds: list[float] = []
-
-    def __call__(self, **given: Any) -> list[float | None]:
-        """The rewards; see `FLRReward`."""
-        begun = time.perf_counter()
-        rewards = self.reward(**given)
-        self.seconds.append(time.perf_counter() - begun)
-        return rewards
-
-
 def in_python(policy: Path, prompts: Path, output: Path) -> dict[str, Any]:
     """Two steps in this process."""
-    reward = Timed(FLRReward(**OPTIONS))
     trainer = TRL.GRPOTrainer(
         model=str(policy),
         args=TRL.GRPOConfig(output_dir=str(output), **COMMON),
         train_dataset=load_dataset(str(prompts), split="train"),
-        reward_funcs=[reward],
+        reward_funcs=[FLRReward(**OPTIONS)],
     )
     trainer.train()
     return {
-        "seconds_of_reward_calls": reward.seconds,
         "logged": [
             {
                 name: log[name]

@@ -14,6 +14,7 @@ RESULT.json says how many rows each loader has read. Any difference ends it with
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -23,8 +24,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from flr import demo, io
+from flr import demo, devices, io
 from flr.mining import MineOptions, mine_file
+from flr.runs import versions
 from tests.tiny_model import save_tiny_model
 
 READERS = Path(__file__).parent / "readers"
@@ -106,6 +108,8 @@ def main() -> None:
     result = {
         "date": date.today().isoformat(),
         "command": "python benchmarks/readers.py ENVIRONMENTS -o RESULT.json",
+        "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+        "versions": versions(),
         "rows_read_as_written": found,
     }
     given.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

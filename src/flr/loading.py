@@ -15,7 +15,7 @@ from flr.engines.classifier import Classifier
 from flr.engines.hf import HFEngine
 from flr.engines.sharing import longest_row
 from flr.errors import FollowUpError, OptionError, SpecialTokenError
-from flr.measuring import Measurer, Wanted, skippable
+from flr.measuring import Measurer, Policy, Wanted, skippable
 from flr.options import MachineOptions, ModelOptions, ScorerOptions
 from flr.runs import key_of, versions
 from flr.scoring import WANTED, Score, Scorer, merged_weights
@@ -208,8 +208,13 @@ def make_classifier(options: ModelOptions, parts: Parts) -> Classifier:
     return Classifier(model)
 
 
-def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
+def make_scorer(options: ScorerOptions, parts: Parts, *, on_refused: Policy = "error") -> Scorer:
     """Loads the weights and puts the scorer together; sets torch's number of threads.
+
+    Args:
+        options: what it is made of.
+        parts: of the same options.
+        on_refused: for a conversation that the template refuses.
 
     Raises:
         ModelError: the weights cannot be loaded.
@@ -222,6 +227,7 @@ def make_scorer(options: ScorerOptions, parts: Parts) -> Scorer:
         weights=options.weights,
         on_overflow=options.on_overflow,
         on_special=options.on_special,
+        on_refused=on_refused,
     )
 
 

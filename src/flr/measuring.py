@@ -11,7 +11,7 @@ from typing import Literal, final
 
 from flr.chat import Renderer
 from flr.engines.base import Engine, LogitRequest, Request
-from flr.errors import ContextOverflowError, SpecialTokenError
+from flr.errors import ContextOverflowError, RenderError, SpecialTokenError
 from flr.spans import TokenRow
 from flr.types import Conversation
 
@@ -127,7 +127,8 @@ class Measurer:
         renderer: makes the token rows, for the same model.
         texts: the follow-ups.
         wanted: what is asked about each response.
-        skippable: errors of a conversation that leave it out and do not stop the run.
+        skippable: errors of a conversation, each of that very class, that leave it out and do not
+            stop the run.
     """
 
     def __init__(
@@ -170,7 +171,9 @@ class Measurer:
     def _asked(self, conversation: Conversation) -> _Asked | Skipped:
         try:
             return self._requests(conversation)
-        except self.skippable as error:
+        except RenderError as error:
+            if type(error) not in self.skippable:
+                raise
             return Skipped(str(error))
 
     def _requests(self, conversation: Conversation) -> _Asked:
@@ -219,7 +222,13 @@ def _measured(
     )
 
 
-def skippable(*, on_overflow: Policy, on_special: Policy) -> tuple[type[Exception], ...]:
+def skippable(
+    *, on_overflow: Policy, on_special: Policy, on_refused: Policy = "error"
+) -> tuple[type[Exception], ...]:
     """The errors of a conversation that leave it out and do not stop the run."""
-    policies = ((ContextOverflowError, on_overflow), (SpecialTokenError, on_special))
+    policies = (
+        (ContextOverflowError, on_overflow),
+        (SpecialTokenError, on_special),
+        (RenderError, on_refused),
+    )
     return tuple(kind for kind, policy in policies if policy == "skip")

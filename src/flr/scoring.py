@@ -58,6 +58,7 @@ class Scorer:
         weights: weights of some categories, in place of the set's own.
         on_overflow: for a conversation that is longer than the model.
         on_special: for a text that holds special tokens of the model.
+        on_refused: for a conversation that the template refuses.
 
     Raises:
         OptionError: an unknown variant, or weights that do not fit the set.
@@ -73,11 +74,12 @@ class Scorer:
         weights: Mapping[str, float] | None = None,
         on_overflow: Policy = "error",
         on_special: Policy = "error",
+        on_refused: Policy = "error",
     ) -> None:
         check_variant(reward)
         self.engine, self.renderer, self.followup_set = engine, renderer, followup_set
         self.reward, self.weights = reward, merged_weights(followup_set, weights or {})
-        left_out = skippable(on_overflow=on_overflow, on_special=on_special)
+        left_out = skippable(on_overflow=on_overflow, on_special=on_special, on_refused=on_refused)
         texts = [followup.text for followup in followup_set.followups]
         self._measurer = Measurer(engine, renderer, texts, WANTED[reward], left_out)
 

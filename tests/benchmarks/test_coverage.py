@@ -23,6 +23,8 @@ def test_a_few_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == result
     assert result["command"].startswith("python benchmarks/coverage.py --sets 25")
     assert (result["sets"], result["resamples"]) == (25, 200)
+    assert result["versions"].keys() > {"python", "flr", "numpy", "scipy"}
+    assert "cpu" in result["machine"]
     for size in result["sizes"].values():
         for figure in size.values():
             assert figure["prompts"]["coverage"] > 0.75  # 0.94 expected: 4 sd below

@@ -1,6 +1,8 @@
 """A small policy, a spy on what the engine is asked, and the rewards that should come out."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from transformers import AutoTokenizer
 
 import flr
 from flr.engines.base import Request
+from flr.integrations import shared
 from tests.tiny_model import save_tiny_model
 
 OPENING = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -51,6 +54,21 @@ class Spy:
     @property
     def text(self) -> str:
         return "\n".join(text for call in self.calls for text in call)
+
+
+def at_once(run: Callable[[], Any], count: int) -> Any:
+    """What `run` gives, where its first calls of the one loaded model wait until `count` do.
+
+    An event loop has threads for at least five.
+    """
+    (asker,) = shared._loaded.values()
+    scores = asker._scores
+    with ThreadPoolExecutor(1) as pool:
+        with scores._turn:
+            found = pool.submit(run)
+            while len(scores._waiting) < count and not found.done():
+                time.sleep(0.001)
+        return found.result()
 
 
 def expected(model: Path, rows: Sequence[dict[str, Any]], **options: Any) -> Any:

@@ -17,7 +17,7 @@ def test_the_options_are_options():
     assert len(variables) > 3
     assert {name.lower() for name in variables} <= OPTIONS
     keywords = set(re.findall(r"reward_kwargs\.(\w+)", TEXT))
-    assert keywords == {"model", "set"}
+    assert keywords == {"model", "set", "device"}
     assert set(re.findall(r"`(on_\w+|strip_thinking|policy)[=`]", TEXT)) <= OPTIONS
 
 

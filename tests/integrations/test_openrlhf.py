@@ -1,10 +1,10 @@
 """reward_func as OpenRLHF 0.11.2 calls it.
 
 Where the callers stand, below openrlhf/ of that release: utils/agent.py, `SingleTurnAgentExecutor`
-(loads the file, one response a call, in threads), trainer/ppo_utils/samples_generator.py,
-`_process_response_into_experience` (what is read of the answer), datasets/prompts_dataset.py,
-`preprocess_data` (prompts are text of the policy's template). `Executor` and `experience` below do
-the same with text in place of what vLLM generates.
+(loads the file, one response a call, in threads, catches errors),
+trainer/ppo_utils/samples_generator.py, `_process_response_into_experience` (what is read of the
+answer), datasets/prompts_dataset.py, `preprocess_data` (prompts are text of the policy's template).
+`Executor` and `experience` below do the same with text in place of what vLLM generates.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from flr.errors import OptionError
 from flr.integrations import openrlhf, settings, shared
-from tests.integrations.small import LONG, TEA, Spy, expected, save_policy
+from tests.integrations.small import LONG, TEA, Spy, at_once, expected, save_policy
 from tests.tiny_model import save_tiny_model
 
 
@@ -35,6 +35,7 @@ class Executor:
         self.reward_func = module.reward_func
         self.tokenizer: Any = AutoTokenizer.from_pretrained(policy)
         self.max_prompt = max_prompt
+        self.information: list[str] = []
 
     def prompt(self, messages: list[dict[str, str]]) -> str:
         return self.tokenizer.apply_chat_template(
@@ -46,20 +47,23 @@ class Executor:
 
     async def execute(self, prompt: str, response: str) -> dict[str, Any]:
         output: dict[str, Any] = {"reward": None, "scores": None, "extra_logs": {}}
-        query = self.tokenizer.decode(
-            self.ids(prompt)[-self.max_prompt :] + self.ids(response), skip_special_tokens=False
-        )
-        found = await asyncio.gather(
-            asyncio.to_thread(self.reward_func, [query], [prompt], ["a label"])
-        )
-        info = found[0] if found else None
-        if info:
-            score = info.get("scores")
-            output.update(
-                reward=info.get("rewards"),
-                scores=info.get("rewards") if score is None else score,
-                extra_logs=info.get("extra_logs") or {},
+        try:
+            query = self.tokenizer.decode(
+                self.ids(prompt)[-self.max_prompt :] + self.ids(response), skip_special_tokens=False
             )
+            found = await asyncio.gather(
+                asyncio.to_thread(self.reward_func, [query], [prompt], ["a label"])
+            )
+            info = found[0] if found else None
+            if info:
+                score = info.get("scores")
+                output.update(
+                    reward=info.get("rewards"),
+                    scores=info.get("rewards") if score is None else score,
+                    extra_logs=info.get("extra_logs") or {},
+                )
+        except Exception as error:
+            self.information.append(f"Failed to fetch reward from remote RM: {error}")
         return output
 
     def run(self, *pairs: tuple[str, str]) -> list[dict[str, Any]]:
@@ -71,8 +75,8 @@ class Executor:
 
 def experience(response: dict[str, Any]) -> dict[str, Any]:
     """What of an answer goes into an experience."""
-    info = {"reward": torch.tensor([response["reward"]])}
-    info["score"] = torch.tensor([response["scores"]])
+    given = {"reward": response["reward"], "score": response["scores"]}
+    info = {name: torch.tensor([one]) for name, one in given.items() if one is not None}
     for key, value in response["extra_logs"].items():
         if isinstance(value, torch.Tensor):
             value = value.flatten()[0].item()
@@ -105,9 +109,11 @@ def test_many_at_a_time_in_mixed_order_have_the_rewards_of_flr_score(
     texts = ["Green.", "", " \U0001f375\n", "NUL \x00", "<b>No</b> " * 20, "Cup 5", "Cup 6"]
     pairs = [(prompt, text) for text in texts for prompt in (TEA, LONG)]
     ends = ["<|im_end|>", "", "<|im_end|><|pad|><|pad|>"]  # finished, cut off, padded
-    found = executor.run(
-        *((executor.prompt(p), text + ends[at % 3]) for at, (p, text) in enumerate(pairs))
-    )
+    given = [(executor.prompt(p), text + ends[at % 3]) for at, (p, text) in enumerate(pairs)]
+    executor.run(given[0])
+    spy.calls.clear()
+    found = at_once(lambda: executor.run(*given), 5)
+    assert len(spy.calls) <= len(pairs) - 4  # five of them were served together
     assert "<|im" not in spy.text
     assert "<|pad" not in spy.text
     assert rewards(found) == expected(
@@ -218,6 +224,17 @@ def test_without_the_policys_name_nothing_is_loaded(
     follower: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FLR_MODEL", str(follower))
-    with pytest.raises(OptionError, match="FLR_POLICY, the model that is trained"):
+    said = pytest.warns(UserWarning, match="no reward, OptionError: .* FLR_POLICY")
+    with pytest.raises(OptionError, match="FLR_POLICY, the model that is trained"), said:
         openrlhf.reward_func(["Tea? Green."], ["Tea?"], [""])
     assert not shared._loaded
+
+
+@pytest.mark.usefixtures("configured")
+def test_an_error_that_openrlhf_catches_is_said(policy: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FLR_SETT", "short")
+    executor = Executor(openrlhf.__file__, policy)
+    words = "FLR_SETT: no such option"
+    with pytest.warns(UserWarning, match=f"flr: no reward, OptionError: {words}"):
+        assert executor.run((executor.prompt(TEA), "Green.")) == [{}]
+    assert words in executor.information[0]

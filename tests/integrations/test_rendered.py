@@ -1,5 +1,6 @@
 """Prompts of several families of templates, read back from their text."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,24 @@ def test_a_prompt_without_its_bos_is_the_same_prompt():
     text = rendered(tokenizer, LONG[1:3] + TEA)
     assert text.startswith("<|begin|>")
     assert as_dicts(PolicyText(tokenizer), text.removeprefix("<|begin|>")) == LONG[1:3] + TEA
+
+
+@pytest.mark.parametrize("system", [[], LONG[:1]])
+def test_a_prompt_of_another_day_is_read_back(system: list[dict[str, str]]):
+    template = (
+        "{{ '<|im_start|>system\\nKnowledge: 2023\\nToday: ' + strftime_now('%d %b %Y') + '\\n' }}"
+        "{% if messages[0].role == 'system' %}{{ messages[0].content }}{% endif %}"
+        "{{ '<|im_end|>' }}{% for m in messages if m.role != 'system' %}"
+        "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+    )
+    tokenizer = fast(byte_level(["<|im_start|>", "<|im_end|>"]), template)
+    policy, messages = PolicyText(tokenizer), [*system, *LONG[1:]]
+    today = rendered(tokenizer, messages)
+    then = re.sub("Today: .*", "Today: 26 Jul 2024", today)
+    assert today != then
+    assert as_dicts(policy, today) == as_dicts(policy, then) == messages
+    assert not policy.prompt(then.replace("Knowledge: 2023", "Knowledge: 2024")).exact
 
 
 def test_a_system_message_that_the_template_writes_itself_is_not_one_of_the_prompt():

@@ -55,7 +55,7 @@ def test_variables_become_what_their_options_are(tmp_path: Path):
     )
 
 
-def test_a_variable_goes_before_the_file(tmp_path: Path):
+def test_a_variable_overrides_the_file(tmp_path: Path):
     file = tmp_path / "flr.yaml"
     file.write_text("set: short\non-special: error\nthreads: 3\nweights: {following: 0}\n", "utf-8")
     given = read({"FLR_CONFIG": str(file), "FLR_THREADS": "1"})
@@ -133,7 +133,7 @@ def test_an_option_that_may_be_left_out_is_one_of_its_values():
     assert of_python({"device_map": None}).device_map is None
 
 
-def test_the_environment_is_read_once_and_a_call_goes_before_it(monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_is_read_once_and_a_call_overrides_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FLR_SET", "short")
     assert of_environment() == RewardOptions(set="short")
     monkeypatch.setenv("FLR_SET", "default")

@@ -118,6 +118,18 @@ def test_every_metric_is_logged_once_a_call(follower: Path):
     assert sum(means) / len(means) == pytest.approx((first + second) / 2, abs=1e-5)
 
 
+def test_two_rewards_with_names_of_their_own_log_metrics_of_their_own(follower: Path):
+    trainer = Trainer()
+    each = [FLRReward(model=str(follower), **OPTIONS), FLRReward(model=str(follower), set="short")]
+    each[1].__name__ = "second"
+    for reward in each:
+        trainer.rewards(reward, ["Tea?"] * 2, ["Green.", "No"])
+    assert all(len(values) == 1 for values in trainer.metrics.values())
+    names = [name.removeprefix("flr/") for name in trainer.metrics if name.startswith("flr/")]
+    assert set(trainer.metrics) == {f"{by}/{name}" for by in ("flr", "second") for name in names}
+    assert len(names) == 7
+
+
 def test_thoughts_do_not_reach_the_reward_unless_asked_for(follower: Path, spy: Spy):
     reward = FLRReward(model=str(follower), **OPTIONS)
     completions = [
@@ -174,6 +186,23 @@ def test_a_think_block_that_the_prompt_opens_is_one_of_the_response(tmp_path: Pa
     assert found == expected(follower, rows)
 
 
+def test_a_think_block_that_the_template_opens_after_messages(
+    tmp_path: Path, follower: Path, spy: Spy
+):
+    opening = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n<think>\\n' }}{% endif %}"
+    policy = save_policy(tmp_path, opening)
+    reward = FLRReward(model=str(follower), policy=str(policy), **OPTIONS)
+    completions = [
+        assistant("secret</think>\n\nGreen."),
+        assistant("secret, cut"),
+        assistant("No", reasoning_content="secret"),
+    ]
+    found = Trainer().rewards(reward, [TEA] * 3, completions)
+    assert "secret" not in spy.text
+    rows = [{"prompt": "Tea?", "response": text} for text in ("Green.", "", "No")]
+    assert found == expected(follower, rows)
+
+
 def test_what_cannot_be_read_back_is_taken_as_one_message_and_said_once(
     follower: Path, policy: Path, spy: Spy
 ):
@@ -187,6 +216,16 @@ def test_what_cannot_be_read_back_is_taken_as_one_message_and_said_once(
     assert found[:2] == expected(
         follower, [{"prompt": flat, "response": one} for one in ("Green.", "No")]
     )
+
+
+def test_text_of_a_template_is_said_once_where_no_policy_is_named(follower: Path, spy: Spy):
+    reward = FLRReward(model=str(follower), **OPTIONS)
+    prompts = [chatml(TEA), "Tea?", "[INST] Tea? [/INST]", "<start_of_turn>user\nTea?"]
+    with pytest.warns(UserWarning, match="3 of 4 prompts .* name the option policy") as said:
+        Trainer().rewards(reward, prompts, ["Green."] * 4)
+    assert len(said) == 1
+    Trainer().rewards(reward, prompts, ["Green."] * 4)  # a warning would be an error
+    assert "<|im_start|>" in spy.text  # as it was given
 
 
 def test_what_the_model_cannot_take_has_no_reward_and_is_said_once(follower: Path):
@@ -250,7 +289,9 @@ def test_what_is_no_conversation_is_named(follower: Path, prompt: Any, completio
 def test_it_is_loaded_at_the_first_call_and_once(follower: Path, monkeypatch: pytest.MonkeyPatch):
     made: list[Any] = []
     plain = shared.make_scorer
-    monkeypatch.setattr(shared, "make_scorer", lambda *given: made.append(1) or plain(*given))
+    monkeypatch.setattr(
+        shared, "make_scorer", lambda *given, **more: made.append(1) or plain(*given, **more)
+    )
     reward, same = (FLRReward(model=str(follower), **OPTIONS) for _ in range(2))
     other = FLRReward(model=str(follower), **{**OPTIONS, "reward": "sum"})
     assert made == []

@@ -23,7 +23,8 @@ from transformers import AutoTokenizer
 
 from flr.errors import OptionError
 from flr.integrations import verl
-from tests.integrations.small import LONG, TEA, Spy, chatml, expected
+from tests.integrations.small import LONG, TEA, Spy, at_once, chatml, expected
+from tests.tiny_model import save_tiny_model
 
 OPTIONS: dict[str, Any] = {"set": "short", "dtype": "fp32"}
 PATH = "pkg://flr.integrations.verl"
@@ -127,7 +128,11 @@ def test_many_at_a_time_in_mixed_order_have_the_rewards_of_flr_score(
         for at in range(8)
         for prompt, name in ((TEA, "Tea"), (LONG, "Cup"))
     ]
-    found = Manager(policy, function).run(rows)
+    manager = Manager(policy, function)
+    manager.run(rows[:1])
+    spy.calls.clear()
+    found = at_once(lambda: manager.run(rows), 5)
+    assert len(spy.calls) <= len(rows) - 4  # five of them were served together
     assert "<|im" not in spy.text
     assert "<|pad" not in spy.text
     wanted = [
@@ -222,7 +227,22 @@ def test_what_cannot_be_scored_has_the_lowest_score_and_is_said_once(follower: P
     assert [one["reward_extra_info"]["flr_skipped"] for one in mixed] == [1.0, 0.0]
 
 
-def test_options_of_the_call_go_before_the_environment(
+def test_a_conversation_that_is_refused_takes_no_others_reward_with_it(
+    tmp_path: Path, policy: Path
+):
+    follower = save_tiny_model(tmp_path, template="gemma")
+    function = custom_reward_fn(PATH, "compute_score", {"model": str(follower), **OPTIONS})
+    rows = [row(TEA, "Green."), row(LONG, "Here."), row(TEA, "No")]
+    manager = Manager(policy, function)
+    manager.run(rows[:1])
+    with pytest.warns(UserWarning, match="1 of 1 .* a system turn is not supported"):
+        found = at_once(lambda: manager.run(rows), 3)
+    assert [one["reward_extra_info"]["flr_skipped"] for one in found] == [0.0, 1.0, 0.0]
+    wanted = [{"prompt": "Tea?", "response": text} for text in ("Green.", "No")]
+    assert scores(found[::2]) == expected(follower, wanted)
+
+
+def test_options_of_the_call_override_the_environment(
     follower: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FLR_MODEL", str(follower))

@@ -34,7 +34,7 @@ def align(
     Args:
         source: JSONL, JSON, Parquet or CSV file, or a dataset id.
         output: the folder to make.
-        config: YAML file with options, such as `beta: 0.2`; the command line goes before it.
+        config: YAML file with options, such as `beta: 0.2`; the command line overrides it.
         options: which policy is trained, and how.
     """
     del config  # read by the main door, before options are parsed

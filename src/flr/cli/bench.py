@@ -37,7 +37,7 @@ def bench(
         names: sets of `flr bench list`, or files or hub ids of preference pairs.
         output: a folder for results.json, results.md, items.jsonl and report.html; a killed run
             goes on from what lies in it when the same command is given again.
-        config: YAML file with options, such as `limit: 100`; the command line goes before it.
+        config: YAML file with options, such as `limit: 100`; the command line overrides it.
         options: what is compared, and how.
     """
     del config  # read by the main door, before options are parsed
@@ -62,7 +62,7 @@ def robustness(
         names: sets of `flr bench list`, or files or hub ids of preference pairs.
         output: a folder for results.json, results.md, items.jsonl and report.html; a killed run
             goes on from what lies in it when the same command is given again.
-        config: YAML file with options, such as `limit: 100`; the command line goes before it.
+        config: YAML file with options, such as `limit: 100`; the command line overrides it.
         options: what is compared, and how.
     """
     del config

@@ -41,8 +41,7 @@ def compare(
         prompts: rows with prompts: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input,
             or a dataset id.
         output: a folder for report.html, results.md, results.json, items.jsonl and the responses.
-        config: YAML file with options, such as `max_new_tokens: 96`; the command line goes before
-            it.
+        config: YAML file with options, such as `max_new_tokens: 96`; the command line overrides it.
         options: how policies are asked, and by what they are compared.
     """
     del config  # read by the main door, before options are parsed

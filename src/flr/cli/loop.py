@@ -40,7 +40,7 @@ def loop(
     Args:
         source: JSONL, JSON, Parquet or CSV file with prompts, or a dataset id.
         output: a folder; state.yaml in it tells how far the loop is, report.html what came out.
-        config: YAML file with options, such as `n: 4`; the command line goes before it.
+        config: YAML file with options, such as `n: 4`; the command line overrides it.
         options: what samples, what scores, what makes a pair, what trains.
     """
     del config  # read by the main door, before options are parsed

@@ -105,7 +105,7 @@ def _show_own_help(arguments: Sequence[str]) -> None:
 
 
 def _config(arguments: Sequence[str]) -> tuple[tuple[Yaml, ...], list[str]]:
-    """Takes `--config FILE` out of the arguments; what they say themselves goes before the file."""
+    """Takes `--config FILE` out of the arguments; what they say themselves overrides the file."""
     rest = [part for one in arguments for part in _split(one)]
     if "--config" not in rest:
         return (), rest

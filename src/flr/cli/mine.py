@@ -34,7 +34,7 @@ def mine(
     Args:
         source: JSONL, JSON, Parquet or CSV file, or a dataset id.
         output: the file to write, .jsonl or .parquet.
-        config: YAML file with options, such as `n: 4`; the command line goes before it.
+        config: YAML file with options, such as `n: 4`; the command line overrides it.
         options: what samples, what scores, what makes a pair.
     """
     del config  # read by the main door, before options are parsed

@@ -31,7 +31,7 @@ def sample(
     Args:
         source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
         output: the file to write, .jsonl or .parquet.
-        config: YAML file with options, such as `n: 4`; the command line goes before it.
+        config: YAML file with options, such as `n: 4`; the command line overrides it.
         options: what samples, and how.
     """
     del config  # read by the main door, before options are parsed

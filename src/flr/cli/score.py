@@ -32,7 +32,7 @@ def score(
     Args:
         source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
         output: the file to write, .jsonl or .parquet.
-        config: YAML file with options, such as `set: short`; the command line goes before it.
+        config: YAML file with options, such as `set: short`; the command line overrides it.
         options: how to score.
     """
     del config  # read by the main door, before options are parsed

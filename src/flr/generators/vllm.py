@@ -42,7 +42,7 @@ class VLLMGenerator(Generator):
         stops: tokens that end a response.
         dtype: one of `DTYPES`.
         trust_remote_code: run code that comes with the model.
-        arguments: more of `vllm.LLM`; they go before ours.
+        arguments: more of `vllm.LLM`; they override ours.
 
     Raises:
         OptionError: it takes no such argument.

@@ -12,10 +12,14 @@ together. `FLR_POLICY` names the policy, whose tokenizer and template read the t
 messages (`flr.integrations.rendered` says how). A query that does not begin with its prompt, as
 where OpenRLHF has cut the prompt, is not scored.
 
+OpenRLHF catches what a reward function raises, logs it as information and goes on without a reward,
+until something else fails for want of one. So every error is said by a warning first.
+
 Source: OpenRLHF 0.11.2, openrlhf/utils/agent.py (`SingleTurnAgentExecutor`),
 openrlhf/trainer/ppo_utils/samples_generator.py (`_process_response_into_experience`).
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +27,7 @@ import torch
 
 from flr.errors import OptionError
 from flr.integrations.settings import of_environment
-from flr.integrations.shared import Asked, Rewarder, rewarder
+from flr.integrations.shared import Asked, Reward, Rewarder, rewarder
 from flr.measuring import Skipped
 
 
@@ -47,15 +51,11 @@ def reward_func(
         OptionError: the environment names no policy, or something wrong.
     """
     del labels, given
-    options = of_environment()
-    if options.policy is None:
-        raise OptionError(
-            "OpenRLHF gives text of the policy's chat template; FLR_POLICY, the model that is "
-            "trained (as --actor.model_name_or_path), was expected in the environment"
-        )
-    asker = rewarder(options)
-    both = zip(queries, prompts, strict=True)
-    rewards = asker.rewards([_asked(asker, query, prompt) for query, prompt in both])
+    try:
+        rewards = _rewards(queries, prompts)
+    except Exception as error:
+        warnings.warn(f"flr: no reward, {type(error).__name__}: {error}", stacklevel=2)
+        raise
     values = torch.tensor([one.value for one in rewards])
     logs = {"flr_skipped": [float(bool(one.reason)) for one in rewards]}
     for category in rewards[0].by_category if rewards else ():
@@ -65,6 +65,18 @@ def reward_func(
         "scores": torch.sigmoid(values),
         "extra_logs": {name: torch.tensor(column) for name, column in logs.items()},
     }
+
+
+def _rewards(queries: Sequence[str], prompts: Sequence[str]) -> list[Reward]:
+    options = of_environment()
+    if options.policy is None:
+        raise OptionError(
+            "OpenRLHF gives text of the policy's chat template; FLR_POLICY, the model that is "
+            "trained (as --actor.model_name_or_path), was expected in the environment"
+        )
+    asker = rewarder(options)
+    both = zip(queries, prompts, strict=True)
+    return asker.rewards([_asked(asker, query, prompt) for query, prompt in both])
 
 
 def _asked(asker: Rewarder, query: str, prompt: str) -> Asked | Skipped:

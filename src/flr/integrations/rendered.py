@@ -5,16 +5,17 @@ own tokens never reach the reward:
 
 - A prompt is taken apart at what the template writes around the messages of a small conversation,
   whatever its family, and the messages found are rendered again. Only where that gives the same
-  text, character for character, are they taken.
+  text, character for character, are they taken; a date that the template writes before the
+  messages is not compared, since it was that of another day perhaps.
 - Otherwise a prompt in which there are special tokens of the policy is one message of the user,
   with those tokens removed; the roles' names stay in its text, so such prompts are counted.
 - A prompt without special tokens is one message of the user, as it is.
 - From a response the policy's special tokens are removed wherever they stand (its end of turn,
   padding), as `decode(..., skip_special_tokens=True)` does, and what the template writes between
-  its opening and a response (Mistral's space). Where the prompt's text ends by opening a think
-  block, the response begins inside it.
+  its opening and a response (Mistral's space). Where the prompt's text, or what the template
+  writes after messages, ends by opening a think block, the response begins inside it.
 
-Not recovered: tool calls, turns of one role in a row, templates that write today's date.
+Not recovered: tool calls, turns of one role in a row.
 """
 
 import re
@@ -28,7 +29,12 @@ from flr.types import Message
 
 _SYSTEM, _FIRST, _ANSWER, _SECOND = "\ue000\ue001\ue002\ue003"
 _PLACES = re.compile("[\ue000-\ue003]")
+_DATE = "\ue004"
+_CLOCK = f"{{% macro strftime_now(form) %}}{_DATE}{{% endmacro %}}\n"
+"""Before a template: a character of no language in place of today's date."""
+
 _THINKING = re.compile(r"<think>\s*\Z")
+_WRITTEN = re.compile(r"<[|｜]\w+[|｜]>|\[INST\]|<start_of_turn>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +101,18 @@ class PolicyText:
         self._special = any_of({*special, *named} - {*THINK_TAGS})
         self._bos = str(tokenizer.special_tokens_map.get("bos_token", ""))
         try:
-            self._template = Template(tokenizer, option=None)
+            source = Template(tokenizer, option=None).source
+            self._template = Template(tokenizer, _CLOCK + source, option=None)
         except ModelError:  # a base model: there is no template that could have written anything
             self._template = None
         self._marks = self._learn()
+        simple = self._render([{"role": "user", "content": _FIRST}]) or ""
+        self._opening, self._dated = opened(simple), _dated(simple)
+
+    @property
+    def opening(self) -> str:
+        """The tag of a think block that the template opens after any prompt, else nothing."""
+        return self._opening
 
     def prompt(self, text: str) -> ReadBack:
         """The messages that a prompt's text holds."""
@@ -148,7 +162,7 @@ class PolicyText:
 
     def _parse(self, text: str) -> tuple[Message, ...] | None:
         """The messages that render to exactly this text."""
-        text = text.removeprefix(self._bos)
+        text = self._dated.sub(lambda found: found[1] + _DATE, text.removeprefix(self._bos))
         for messages in self._candidates(text) if self._marks else ():
             if self._render([message.as_dict() for message in messages]) == text:
                 return messages
@@ -178,6 +192,24 @@ def opened(prompt: str) -> str:
         '<think>'
     """
     return THINK_TAGS[0] if _THINKING.search(prompt) else ""
+
+
+def _dated(text: str) -> re.Pattern[str]:
+    """Matches what a template writes up to a date, and the date; nothing where it writes none."""
+    before, date, after = text.partition(_DATE)
+    if not date:
+        return any_of([])
+    return re.compile(rf"\A({re.escape(before)}).+?(?={re.escape(after[:1])})")
+
+
+def looks_written(prompt: str) -> bool:
+    """Whether a prompt holds a mark of the known chat templates.
+
+    Example:
+        >>> looks_written("<|im_start|>user\\nTea?"), looks_written("Tea <br> or coffee?")
+        (True, False)
+    """
+    return _WRITTEN.search(prompt) is not None
 
 
 def _turns(text: str, marks: _Marks) -> tuple[Message, ...]:

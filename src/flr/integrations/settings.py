@@ -2,9 +2,9 @@
 
 Some trainers take a function and pass nothing to it, so it is configured around it: every field of
 `RewardOptions` by an environment variable of its name in capitals (`FLR_MODEL`, `FLR_SET`), or by
-the YAML file that `FLR_CONFIG` names, with the keys of `flr score --config`. A variable goes before
-the file. What is misspelt or of the wrong kind is an error that names it: a training run on a
-default that nobody chose would not be noticed.
+the YAML file that `FLR_CONFIG` names, under its own name. A variable overrides the file. What is
+misspelt or of the wrong kind is an error that names it: a training run on a default that nobody
+chose would not be noticed.
 """
 
 import os
@@ -62,7 +62,7 @@ def of_python(given: Mapping[str, Any]) -> RewardOptions:
 
 
 def of_environment(**given: Any) -> RewardOptions:
-    """The options of this process's environment, and before them those of a call.
+    """The options of this process's environment, overridden by those of a call.
 
     The environment is read once: a run keeps what it began with.
 

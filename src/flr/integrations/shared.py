@@ -2,9 +2,10 @@
 
     prompt, response -> `Asked` (messages) -> conversations -> `Reward`
 
-A response that the follow-up model cannot take (too long, special tokens in its texts) gets the
-lowest reward that this process has given so far, 0 before any; callers for whom "no reward" has a
-word of its own say that in its place. How many there were is warned of once, and logged always.
+A response that the follow-up model cannot take (too long, special tokens in its texts, refused by
+its template) gets the lowest reward that this process has given so far, 0 before any; callers for
+whom "no reward" has a word of its own say that in its place. How many there were is warned of once,
+and logged always.
 """
 
 import warnings
@@ -14,7 +15,7 @@ from threading import Lock
 from typing import Any, final
 
 from flr import models, sources
-from flr.integrations.rendered import PolicyText, opened
+from flr.integrations.rendered import PolicyText, looks_written, opened
 from flr.integrations.settings import RewardOptions
 from flr.integrations.together import Together
 from flr.loading import make_scorer, prepare
@@ -22,6 +23,7 @@ from flr.measuring import Skipped
 from flr.messages import comparable
 from flr.rows import parse
 from flr.scoring import Score, Scorer, value
+from flr.turns import REASONING_FIELDS
 from flr.types import Conversation
 
 
@@ -32,7 +34,8 @@ class Asked:
 
     Args:
         messages: in the form of rows, not looked into yet; the last one is the response.
-        exact: False where the prompt was text of the policy's template that could not be read back.
+        exact: False where the prompt was text of the policy's template that could not be read back,
+            or looks like it and the policy is not known.
     """
 
     messages: Sequence[Any]
@@ -68,7 +71,7 @@ class Rewarder:
 
     def __init__(self, options: RewardOptions) -> None:
         self._policy = _policy_text(options)
-        self._scorer: Scorer = make_scorer(options, prepare(options))
+        self._scorer: Scorer = make_scorer(options, prepare(options), on_refused="skip")
         self._lowest: Score | None = None
         self._nothing = Score(0.0, dict.fromkeys(self._scorer.followup_set.categories, 0.0), ())
         self._scores = Together(self._serve)
@@ -90,11 +93,14 @@ class Rewarder:
         if self._policy and isinstance(prompt, str):
             read = self._policy.prompt(prompt)
             before, exact = [message.as_dict() for message in read.messages], read.exact
+        elif isinstance(prompt, str):
+            exact = not looks_written(prompt)
         if self._policy and isinstance(response, str):
             response = self._policy.response(response)
-        if isinstance(prompt, str) and isinstance(response, str):
-            response = opened(prompt) + response
         after = _messages(response, "assistant")
+        of_messages = self._policy.opening if self._policy else ""
+        if tag := opened(prompt) if isinstance(prompt, str) else of_messages:
+            after[-1:] = [_inside(tag, one) for one in after[-1:]]
         if after and isinstance(after[-1], Mapping) and after[-1].get("role") == "tool":
             return Skipped("it ends with what a tool said, not with a response")
         return Asked([*_messages(before, "user"), *after], exact)
@@ -104,13 +110,18 @@ class Rewarder:
 
         Raises:
             InputError: messages that are no conversation.
-            RenderError: a conversation that the follow-up model's template refuses.
+            RenderError: what `on_special` and `on_overflow` are asked to make an error.
         """
         known = [one for one in asked if isinstance(one, Asked)]
         rows = parse([{"messages": one.messages} for one in known], "responses") if known else []
         scores = iter(self._scores([row.conversations[0] for row in rows]) if rows else [])
         answers = [one if isinstance(one, Skipped) else next(scores) for one in asked]
-        self._tell(answers, sum(not one.exact for one in known))
+        scored = [
+            one
+            for one, answer in zip(asked, answers, strict=True)
+            if isinstance(one, Asked) and isinstance(answer, Score)
+        ]
+        self._tell(answers, sum(not one.exact for one in scored))
         lowest = self._lowest or self._nothing
         return [
             Reward(lowest.reward, lowest.by_category, one.reason)
@@ -148,7 +159,14 @@ class Rewarder:
                 f"first: {skipped[0]}. (Prompts that are text of a chat template need the option "
                 "policy)",
             )
-        if inexact:
+        if inexact and self._policy is None:
+            self._warn(
+                "written",
+                f"{inexact} of {len(answers)} prompts look like text of a chat template "
+                "(<|im_start|>, [INST], ...), and its marks are in what is scored; name the option "
+                "policy, the model that is trained, so that they are read back into messages",
+            )
+        elif inexact:
             self._warn(
                 "inexact",
                 f"{inexact} of {len(answers)} prompts are text of the policy's chat template that "
@@ -185,6 +203,18 @@ def _policy_text(options: RewardOptions) -> PolicyText | None:
     source = sources.locate(options.policy)
     remote = options.trust_remote_code
     return PolicyText(models.load_tokenizer(source, trust_remote_code=remote))
+
+
+def _inside(tag: str, message: Any) -> Any:
+    """A response that begins inside a think block, the tag before its text.
+
+    Not where the trainer has put the thought into a field of its own.
+    """
+    if not isinstance(message, Mapping) or any(message.get(name) for name in REASONING_FIELDS):
+        return message
+    content = message.get("content")
+    whole = isinstance(content, str) and message.get("role") == "assistant"
+    return {**message, "content": f"{tag}{content}"} if whole else message
 
 
 def _messages(value: Any, role: str) -> list[Any]:

@@ -21,13 +21,16 @@ from flr.integrations.shared import Reward, Rewarder, rewarder
 
 LogMetric = Callable[[str, float], None]
 
+_NAME = "flr_reward"
+
 
 @final
 class FLRReward:
     """A reward function with options of its own; the model is loaded when it is first called.
 
     Its `__name__` names TRL's metrics (`rewards/flr_reward/mean`); set another where there are
-    several. It holds options alone, so it can be pickled; those with equal options share one model.
+    several, and `flr/skipped` and `flr/CATEGORY` begin with it as well. It holds options alone, so
+    it can be pickled; those with equal options share one model.
 
     Args:
         options: the fields of `RewardOptions`: `model`, `set`, `policy`, `strip_thinking`, ...
@@ -47,7 +50,7 @@ class FLRReward:
 
     def __init__(self, **options: Any) -> None:
         self.options = of_python(options)
-        self.__name__ = "flr_reward"
+        self.__name__ = _NAME
 
     def __call__(
         self,
@@ -68,7 +71,8 @@ class FLRReward:
             UserError: what the options name cannot be found or used, or messages that are none.
         """
         del given
-        return _rewards(rewarder(self.options), prompts, completions, log_metric)
+        prefix = "flr" if self.__name__ == _NAME else self.__name__
+        return _rewards(rewarder(self.options), prompts, completions, log_metric, prefix)
 
 
 def flr_reward(
@@ -99,20 +103,21 @@ def _rewards(
     prompts: Sequence[Any],
     completions: Sequence[Any],
     log_metric: LogMetric | None,
+    prefix: str = "flr",
 ) -> list[float | None]:
     both = zip(prompts, completions, strict=True)
     rewards = asker.rewards([asker.asked(prompt, completion) for prompt, completion in both])
     if log_metric is None:
         return [one.value for one in rewards]
-    _log(log_metric, rewards)
+    _log(log_metric, rewards, prefix)
     return [None if one.reason else one.value for one in rewards]
 
 
-def _log(log_metric: LogMetric, rewards: Sequence[Reward]) -> None:
+def _log(log_metric: LogMetric, rewards: Sequence[Reward], prefix: str) -> None:
     scored = [one for one in rewards if not one.reason]
     if rewards:
-        log_metric("flr/skipped", 1 - len(scored) / len(rewards))
+        log_metric(f"{prefix}/skipped", 1 - len(scored) / len(rewards))
     for category in scored[0].by_category if scored else ():
         log_metric(
-            f"flr/{category}", sum(one.by_category[category] for one in scored) / len(scored)
+            f"{prefix}/{category}", sum(one.by_category[category] for one in scored) / len(scored)
         )

@@ -72,7 +72,7 @@ def rows_of(source: str, items: Sequence[Numbered], stage: Stage) -> list[Row]:
         return [_waiting(prompt) for prompt in parse_prompts(items, source)]
     rows = parse_numbered(items, source)
     problems = [
-        Problem(row.number, "responses", "stands beside columns of another form, which go before")
+        Problem(row.number, "responses", "stands beside columns of another form, which override it")
         for row in rows
         if row.form != "several"
     ]

@@ -87,7 +87,7 @@ class TrainingOptions:
     check: Literal["error", "warn"] = "error"
     """What happens where flr check finds that TRL would misread, cut or drop rows."""
     trl: dict[str, str] = field(default_factory=dict[str, str])
-    """Any setting of TRL's configuration (--trl.warmup_steps 10); it goes before ours."""
+    """Any setting of TRL's configuration (--trl.warmup_steps 10); it overrides ours."""
 
     def __post_init__(self) -> None:
         for name in ("lora_rank", "max_steps", "batch_size", "micro_batch", "save_steps"):
