@@ -442,7 +442,7 @@ def test_a_template_that_leaves_the_followup_out() -> None:
 
 def test_a_followup_without_tokens_and_no_followup_at_all() -> None:
     talk = Conversation.of("Capital?", "Paris.")
-    with pytest.raises(RenderError, match="no tokens of its own"):
+    with pytest.raises(FollowUpError, match="no tokens of its own"):
         Renderer(kind("llama3").tokenizer).followups(talk, ["ok", "  "])
     with pytest.raises(FollowUpError, match="at least one"):
         Renderer(kind("llama3").tokenizer).followups(talk, [])

@@ -315,7 +315,8 @@ class Renderer:
             One row a text, in order; its span are the text's tokens, at least one.
 
         Raises:
-            RenderError: the template refuses the conversation, or a text has no tokens of its own.
+            FollowUpError: a text has no tokens of its own.
+            RenderError: the template refuses the conversation.
             SpecialTokenError: a message or a text holds a special token.
             ContextOverflowError: the last prompt and the response alone do not fit.
         """
@@ -325,7 +326,7 @@ class Renderer:
         rendered = self._fitted(conversation, lambda kept: self._followup_rows(kept, texts))
         for row, text in zip(rendered.rows, texts, strict=True):
             if row.start == row.stop:
-                raise RenderError(
+                raise FollowUpError(
                     f"the follow-up {text[:60]!r} has no tokens of its own in this model's "
                     "rendering; a text in a script that the tokenizer knows is expected"
                 )
