@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from flr import followups, io
+from flr import followups, io, sources
 from flr.cli.main import run
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.loop import LoopOptions, halves, parted, run_loop
@@ -135,20 +136,22 @@ def test_the_same_again_does_nothing_and_another_is_refused(done: Path, tiny_mod
         run_loop(source(done.parent), done, options(tiny_model, beta=0.5))
 
 
+class Stop(Exception):  # noqa: N818 - stands for a kill
+    pass
+
+
+def stopping(wanted: str) -> Callable[[str], Any]:
+    def progress_of(unit: str) -> Any:
+        def tell(done: int, *_: int) -> None:
+            if unit == wanted and done:
+                raise Stop
+
+        return tell
+
+    return progress_of
+
+
 def test_a_loop_that_was_stopped_in_any_stage_goes_on(done: Path, tmp_path: Path, tiny_model: Path):
-    class Stop(Exception):  # noqa: N818 - stands for a kill
-        pass
-
-    def stopping(wanted: str) -> Callable[[str], Any]:
-        def progress_of(unit: str) -> Any:
-            def tell(done: int, *_: int) -> None:
-                if unit == wanted and done:
-                    raise Stop
-
-            return tell
-
-        return progress_of
-
     folder = tmp_path / "loop"
     given = options(tiny_model)
     for wanted in ("prompts", "responses", "steps"):
@@ -160,6 +163,25 @@ def test_a_loop_that_was_stopped_in_any_stage_goes_on(done: Path, tmp_path: Path
         assert (folder / name).read_bytes() == (done / name).read_bytes()
     one, other = (f / "round-1/policy/model.safetensors" for f in (folder, done))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_first_policy_has_its_revision_in_every_stage(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[tuple[str, str | None]] = []
+
+    def download(name: str, revision: str | None) -> Path:
+        asked.append((name, revision))
+        return tiny_model
+
+    monkeypatch.setattr(sources, "_download", download)
+    given = options(Path("some/policy"), policy_revision="old", revision="new", follow_policy=True)
+    given = replace(given, model="some/judge")
+    with pytest.raises(Stop):
+        run_loop(
+            source(tmp_path, PROMPTS[:3]), tmp_path / "loop", given, stopping("round 1: steps")
+        )
+    assert set(asked) == {("some/policy", "old"), ("some/judge", "new")}
 
 
 def test_status(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

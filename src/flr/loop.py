@@ -228,9 +228,10 @@ class _Loop:
         }
         if number > 1:
             changes |= {"policy_revision": None, "policy_chat_template": None}
-        if self.options.follow_policy:
-            changes |= {"model": policy, "revision": None}
         options = _as(MineOptions, self.options, **changes)
+        if self.options.follow_policy:
+            revision, template = options.policy_revision, options.policy_chat_template
+            options = replace(options, model=policy, revision=revision, chat_template=template)
 
         def progress_of(unit: str) -> Any:
             self.state.begin(number, STAGE_OF[unit])
