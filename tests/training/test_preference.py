@@ -18,7 +18,7 @@ from flr.errors import InputError, ModelError, OptionError, OutputError
 from flr.loading import load
 from flr.mining import MineOptions, mine_file
 from flr.sample_file import SampleOptions, sample_file
-from flr.training import preference
+from flr.training import preference, trl
 from flr.training.preference import align_file
 from tests.templates import TEMPLATES
 from tests.training.small import LABELLED, PAIRS, aligned, options, put, said
@@ -387,6 +387,14 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
     with pytest.raises(OptionError, match=says):
         aligned(tmp_path, tiny_model, **given)
     assert not (tmp_path / "policy").exists()
+
+
+def test_an_error_after_that_is_no_matter_of_settings(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trl, "_evaluated", lambda _: json.loads("no JSON"))
+    with pytest.raises(json.JSONDecodeError):  # which is a ValueError
+        aligned(tmp_path, tiny_model, held_out=put(tmp_path / "h.jsonl", PAIRS[:1]), check="warn")
 
 
 def test_settings_reach_trl_and_losses_of_all_kinds_train(tmp_path: Path, tiny_model: Path):

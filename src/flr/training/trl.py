@@ -209,20 +209,35 @@ def _overheard(warn: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _worded(job: Job) -> Iterator[None]:
-    """Maps what TRL, and the memory, refuse to errors of ours."""
+    """Maps what the memory refuses, and a loss that TRL has not, to errors of ours."""
     try:
         yield
-    except FlrError:
-        raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _too_large(job) from error
-    except (ValueError, TypeError, NotImplementedError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise OptionError(f"TRL does not take these settings: {lines[0]}") from error
     except RuntimeError as error:
         if "can't allocate memory" not in str(error):  # how torch says it of a CPU
             raise
         raise _too_large(job) from error
+    except ValueError as error:
+        if not str(error).startswith("Unknown loss type"):  # which is seen at the first step
+            raise
+        raise _refused(error) from error
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Maps what TRL refuses of its settings to errors of ours."""
+    try:
+        yield
+    except FlrError:
+        raise
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> OptionError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return OptionError(f"TRL does not take these settings: {lines[0]}")
 
 
 def _too_large(job: Job) -> ModelError:
@@ -236,7 +251,8 @@ def _too_large(job: Job) -> ModelError:
 def _configured(job: Job) -> Any:
     """TRL's configuration; on a machine with several GPUs this is where processes meet."""
     _, configuration = TRAINERS[job.method]
-    args = configuration(output_dir=str(job.work), **job.settings)
+    with _settled():
+        args = configuration(output_dir=str(job.work), **job.settings)
     if args.n_gpu > 1:
         raise OptionError(
             f"{args.n_gpu} GPUs are seen by one process: start with `accelerate launch -m flr "
@@ -290,16 +306,17 @@ def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
     # one came from, without an adapter that was merged.
     sharded = bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
     needed = job.adapter is None and (sharded or not args.precompute_ref_log_probs)
-    trainer = kind(
-        model=model,
-        ref_model=deepcopy(model) if needed else None,
-        args=args,
-        train_dataset=tables["train"],
-        eval_dataset=tables.get("held_out"),
-        processing_class=job.tokenizer,
-        peft_config=_adapter(job),
-        callbacks=[follow],
-    )
+    with _settled():
+        trainer = kind(
+            model=model,
+            ref_model=deepcopy(model) if needed else None,
+            args=args,
+            train_dataset=tables["train"],
+            eval_dataset=tables.get("held_out"),
+            processing_class=job.tokenizer,
+            peft_config=_adapter(job),
+            callbacks=[follow],
+        )
     trainer.remove_callback(transformers.PrinterCallback)
     if args.precompute_ref_log_probs:
         trainer.ref_model = None  # it has answered, and is not asked again
