@@ -172,6 +172,26 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(
     assert aligned(tmp_path, tiny_model, "stopped", resume=True, **given).computed == 0
 
 
+def test_a_run_stopped_after_its_last_step_does_no_step_more(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The fourth of an epoch of six, in which transformers would go on."""
+    held_out = put(tmp_path / "h.jsonl", [{**PAIRS[0], "prompt": said("Milk?", "user")}])
+    given: dict[str, Any] = {"max_steps": 4, "trl": {"lr_scheduler_type": "constant"}}
+    given |= {"held_out": held_out}
+    whole = aligned(tmp_path, tiny_model, "whole", **given)
+    with monkeypatch.context() as patch:
+        patch.setattr(trl, "_saved", None)  # an error that stands for a kill
+        with pytest.raises(TypeError):
+            aligned(tmp_path, tiny_model, "stopped", **given)
+    assert (tmp_path / "stopped" / "checkpoints" / "checkpoint-4" / "whole.json").exists()
+    done = aligned(tmp_path, tiny_model, "stopped", resume=True, **given)
+    assert (whole.computed, done.computed) == (4, 0)
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    for name in ("loss", "curves", "tokens", "held_out_figures", "steps"):
+        assert done.record[name] == whole.record[name], name
+
+
 KILLED = """
 import sys
 from pathlib import Path

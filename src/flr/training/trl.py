@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -117,8 +117,12 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("trl", "datasets")}
 
 
+class _Finished(Exception):  # noqa: N818 - nothing is wrong
+    """The checkpoint that is gone on from is that of the last step."""
+
+
 class _Follow(transformers.TrainerCallback):
-    """Tells of progress, watches the loss, marks whole checkpoints."""
+    """Tells of progress, watches the loss, marks whole checkpoints, ends after the last step."""
 
     def __init__(self, job: Job, progress: Progress, spent: Spent) -> None:
         self.job, self.progress, self.spent_before = job, progress, spent
@@ -136,6 +140,17 @@ class _Follow(transformers.TrainerCallback):
         _, state, _ = given
         self.begun = time.perf_counter()
         self.progress(state.global_step, state.max_steps, 0)
+
+    def on_epoch_begin(self, *given: Any, **_: Any) -> None:
+        """Looks whether there is a step to do.
+
+        Raises:
+            _Finished: there is none. Going on in an epoch that all steps do not fill, transformers
+                does one step before it looks.
+        """
+        _, state, _ = given
+        if state.global_step >= state.max_steps:
+            raise _Finished
 
     def on_step_end(self, *given: Any, **_: Any) -> None:
         """One step more."""
@@ -353,7 +368,8 @@ def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
         before = None
         if job.held_out and not trainer.is_fsdp_enabled:
             before = _evaluated(trainer)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with suppress(_Finished):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         spent = follow.spent
         log = [dict(entry) for entry in trainer.state.log_history]
         after = _evaluated(trainer) if job.held_out else None
