@@ -184,6 +184,30 @@ def test_the_first_policy_has_its_revision_in_every_stage(
     assert set(asked) == {("some/policy", "old"), ("some/judge", "new")}
 
 
+@pytest.mark.parametrize("name", ["train.jsonl", "evaluation.jsonl", "evaluation", "results.json"])
+def test_what_no_loop_made_is_not_replaced(tmp_path: Path, tiny_model: Path, name: str):
+    folder = tmp_path / "loop"
+    folder.mkdir()
+    (folder / name).write_text("mine", "utf-8")
+    with pytest.raises(OutputError, match=f"{name} is there already.*--force"):
+        run_loop(source(tmp_path), folder, options(tiny_model))
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_text("utf-8") == "mine"
+
+
+def test_what_a_loop_reads_it_does_not_write(tmp_path: Path, tiny_model: Path):
+    for name in ("train.jsonl", "evaluation.jsonl"):
+        io.write(tmp_path / name, PROMPTS)
+    before = (tmp_path / "train.jsonl").read_bytes()
+    with pytest.raises(OutputError, match=r"train.jsonl is the input"):
+        run_loop(str(tmp_path / "train.jsonl"), tmp_path, options(tiny_model, force=True))
+    given = options(tiny_model, force=True, evaluate_on=str(tmp_path / "evaluation.jsonl"))
+    rows = source(tmp_path, [{"prompt": "Milk?"}])
+    with pytest.raises(OutputError, match=r"evaluation.jsonl is the input"):
+        run_loop(rows, tmp_path, given)
+    assert (tmp_path / "train.jsonl").read_bytes() == before
+
+
 def test_status(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["loop", "status", str(done)]) == 0
     said = capsys.readouterr().err

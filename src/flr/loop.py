@@ -42,6 +42,7 @@ from flr.score_file import ScoreOptions
 from flr.training.preference import AlignOptions, TrainingOptions, align_file
 from flr.types import FollowUpSet
 
+PROMPTS, EVALUATION = ("train.jsonl", "evaluation.jsonl"), "evaluation"
 RESULTS, REPORT = "results.json", "report.html"
 
 _ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}
@@ -237,7 +238,7 @@ class _Loop:
             self.state.begin(number, STAGE_OF[unit])
             return self.progress_of(f"round {number}: {unit}")
 
-        source = str(self.folder / "train.jsonl")
+        source = str(self.folder / PROMPTS[0])
         report = mine_file(source, pairs, options, progress_of, self.warn)
         self._mined(number, report)
         return pairs
@@ -274,7 +275,7 @@ class _Loop:
         Where the loop is gone through again, the evaluation of all rounds is there already, and is
         not to be replaced by that of fewer.
         """
-        known = _read(self.folder / "evaluation" / RESULTS)
+        known = _read(self.folder / EVALUATION / RESULTS)
         if number < self.options.rounds and f"round {number + 1}" in known.get("policies", {}):
             self.state.finish(number, "evaluate", _brief(known, f"round {number}"))
             return known
@@ -292,8 +293,8 @@ class _Loop:
         )
         done = compare_policies(
             policies,
-            str(self.folder / "evaluation.jsonl"),
-            self.folder / "evaluation",
+            str(self.folder / PROMPTS[1]),
+            self.folder / EVALUATION,
             options,
             lambda unit: self.progress_of(f"round {number}: {unit}"),
             self.warn,
@@ -343,13 +344,32 @@ def _run_key(train: Sequence[Any], evaluation: Sequence[Any], options: LoopOptio
     return runs.key_of({"train": train, "evaluation": evaluation, **given})
 
 
+def _check_inputs(folder: Path, source: str, options: LoopOptions) -> None:
+    """Raises where a file of the loop is one that it reads.
+
+    Raises:
+        OutputError: there is one.
+    """
+    for name in (*PROMPTS, RESULTS, REPORT):
+        for given in filter(None, (source, options.evaluate_on)):
+            io.check_place(given, folder / name)
+
+
 def _state(folder: Path, run: str, command: str, options: LoopOptions) -> LoopState:
     """The state of the folder, or that of a loop which begins there.
 
     Raises:
-        OutputError: another loop was run there.
+        OutputError: another loop was run there, or something lies there that no loop is known to
+            have made. What rounds write is looked at by their stages.
     """
     found = loop_state.read(folder)
+    if found is None and not options.force:
+        for name in (*PROMPTS, EVALUATION, RESULTS, REPORT):
+            if (folder / name).exists():
+                raise OutputError(
+                    f"{folder / name} is there already, and no {loop_state.STATE} says that a loop "
+                    "made it; give another folder, or --force to replace it"
+                )
     if found is None or (found.run != run and options.force):
         return LoopState(folder, run=run, command=command, rounds=options.rounds)
     if found.run != run:
@@ -382,16 +402,17 @@ def run_loop(
 
     Raises:
         InputError: prompts that cannot be used, all of them named.
-        OutputError: the folder cannot be written, or holds another loop.
+        OutputError: the folder cannot be written, or holds another loop or what no loop made.
         UserError: what the options name cannot be found or used, or nothing is mined.
     """
     train, evaluation = parted(source, options)
     run = _run_key(train, evaluation, options)
+    _check_inputs(folder, source, options)
     make_folder(folder)
     loop = _Loop(folder, options, progress_of, warn, _state(folder, run, command, options))
     loop.state.write()
-    for name, rows in (("train", train), ("evaluation", evaluation)):
-        io.write(folder / f"{name}.jsonl", rows)
+    for name, rows in zip(PROMPTS, (train, evaluation), strict=True):
+        io.write(folder / name, rows)
     found, before = loop.run(), _read(folder / RESULTS)
     if not loop.computed and before.get("run") == run and before.get("rounds") == options.rounds:
         return LoopReport(before, computed=False)

@@ -2,8 +2,8 @@
 
     DIR/state.yaml
 
-The file tells; it does not decide. Every stage knows by its own records whether it is finished, so
-a state that was lost or edited costs nothing but what it told.
+The file tells whose the folder is; it does not decide what is done. Every stage knows by its own
+records whether it is finished, so a state that was lost or edited costs nothing but what it told.
 """
 
 import time
@@ -144,6 +144,6 @@ def read(folder: Path) -> LoopState | None:
         return None
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise UserError(
-            f"{path} is no state that flr loop wrote ({type(error).__name__}: {error}); remove it: "
-            "what is finished is known by the other files"
+            f"{path} is no state that flr loop wrote ({type(error).__name__}: {error}); remove it "
+            "and give --force once: what is finished is known by the other files"
         ) from error
