@@ -140,10 +140,12 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
     pass
 
 
-def stopping(wanted: str) -> Callable[[str], Any]:
+def stopping(wanted: str, at: int = 1) -> Callable[[str], Any]:
+    """Stops when so much of one thing is done."""
+
     def progress_of(unit: str) -> Any:
         def tell(done: int, *_: int) -> None:
-            if unit == wanted and done:
+            if unit == wanted and done >= at:
                 raise Stop
 
         return tell
@@ -151,12 +153,27 @@ def stopping(wanted: str) -> Callable[[str], Any]:
     return progress_of
 
 
+STOPS = {
+    "sample": stopping("round 1: prompts"),
+    "score": stopping("round 1: responses"),
+    "mine": stopping("round 1: responses for the noise floor"),
+    "align": stopping("round 1: steps", at=2),  # after the checkpoint of the first step
+    "evaluate": stopping("round 1: conversations"),
+}
+
+
 def test_a_loop_that_was_stopped_in_any_stage_goes_on(done: Path, tmp_path: Path, tiny_model: Path):
     folder = tmp_path / "loop"
     given = options(tiny_model)
-    for wanted in ("prompts", "responses", "steps"):
+    for stage, stop in STOPS.items():
         with pytest.raises(Stop):
-            run_loop(source(tmp_path), folder, given, stopping(f"round 1: {wanted}"))
+            run_loop(source(tmp_path), folder, given, stop)
+        state = yaml.safe_load((folder / "state.yaml").read_text("utf-8"))["stages"]
+        status = {one["stage"]: one["status"] for one in state if one["round"] == 1}
+        before = list(STOPS)[: list(STOPS).index(stage)]
+        assert status == {**dict.fromkeys(before, "finished"), stage: "running"}
+        if stage == "align":
+            assert (folder / "round-1/policy/checkpoints/checkpoint-1/whole.json").exists()
     run_loop(source(tmp_path), folder, given)
     assert set(files(folder)) == set(files(done))
     for name in ("round-1/pairs.jsonl", "round-1/pairs.responses.jsonl"):

@@ -53,7 +53,7 @@ STAGE_OF: Mapping[str, Stage] = {
     "responses": "score",
     "responses for the noise floor": "mine",
 }
-"""The stage of a round that is told of its progress under this name by `flr mine`."""
+"""The stage of a round that is told of its progress under this name by `flr mine`, in order."""
 
 Options = TypeVar("Options")
 
@@ -235,7 +235,11 @@ class _Loop:
             options = replace(options, model=policy, revision=revision, chat_template=template)
 
         def progress_of(unit: str) -> Any:
-            self.state.begin(number, STAGE_OF[unit])
+            stages = list(STAGE_OF.values())
+            at = stages.index(STAGE_OF[unit])
+            if at:
+                self.state.finish(number, stages[at - 1])
+            self.state.begin(number, stages[at])
             return self.progress_of(f"round {number}: {unit}")
 
         source = str(self.folder / PROMPTS[0])

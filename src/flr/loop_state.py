@@ -86,8 +86,8 @@ class LoopState:
         self._begun = time.perf_counter()
         self.write()
 
-    def finish(self, number: int, stage: Stage, found: Mapping[str, Any]) -> None:
-        """Notes that a stage is finished, and its main figures by name."""
+    def finish(self, number: int, stage: Stage, found: Mapping[str, Any] | None = None) -> None:
+        """Notes that a stage is finished, and its main figures by name where they are known."""
         self._pause()
         one = self._of(number, stage)
         if one is None:
@@ -95,7 +95,9 @@ class LoopState:
             self.stages.append(one)
         if one.status != "finished":
             one.finished = datetime.now(UTC).isoformat(timespec="seconds")
-        one.status, one.found = "finished", plain(found)
+        one.status = "finished"
+        if found is not None:
+            one.found = plain(found)
         self.write()
 
     def _pause(self) -> None:
