@@ -118,7 +118,7 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
     """The categories that choose, and the others.
 
     Args:
-        name: of the set, as it is given to `followups.load`.
+        name: of the set, as it is given to `followups.load`, perhaps with some categories.
         whole: the set.
         choosing: categories with + between; None for the first half.
 
@@ -129,6 +129,9 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
     Example:
         >>> halves("short", followups.load("short"), "following+relevance").judging
         'short:understanding+correctness+engagingness+informativeness'
+        >>> some = "short:relevance+correctness"
+        >>> halves(some, followups.load(some), None)
+        Halves(choosing='short:relevance', judging='short:correctness')
     """
     known = whole.categories
     named = known[: len(known) // 2] if choosing is None else choosing.split("+")
@@ -139,7 +142,8 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
             f"follow-up set {whole.name!r} has {', '.join(known)}: some have to choose pairs and "
             "some to judge; give --choosing fewer of them, or another --set"
         )
-    return Halves(f"{name}:{'+'.join(chosen)}", f"{name}:{'+'.join(others)}")
+    base, _ = followups.parted(name)
+    return Halves(f"{base}:{'+'.join(chosen)}", f"{base}:{'+'.join(others)}")
 
 
 @final
