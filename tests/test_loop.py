@@ -242,6 +242,17 @@ def test_halves_of_a_set():
             halves("short", short, choosing)
 
 
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [({"following": 2.0}, "--weights.following: .*judges"), ({"fit": 2.0}, "fit")],
+)
+def test_weights_that_would_be_of_no_use(
+    tmp_path: Path, tiny_model: Path, weights: dict[str, float], said: str
+):
+    with pytest.raises(OptionError, match=said):
+        run_loop(source(tmp_path), tmp_path / "loop", options(tiny_model, weights=weights))
+
+
 def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):
     mine = tmp_path / "mine.jsonl"
     io.write(mine, PROMPTS[:3])

@@ -39,6 +39,7 @@ from flr.prompts import PromptOfRow
 from flr.report.loop.html import page
 from flr.sample_file import SampleOptions
 from flr.score_file import ScoreOptions
+from flr.scoring import merged_weights
 from flr.training.preference import AlignOptions, TrainingOptions, align_file
 from flr.types import FollowUpSet
 
@@ -146,6 +147,23 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
     return Halves(f"{base}:{'+'.join(chosen)}", f"{base}:{'+'.join(others)}")
 
 
+def _check_weights(weights: Mapping[str, float], whole: FollowUpSet, choosing: FollowUpSet) -> None:
+    """Raises for weights that no reward has.
+
+    Raises:
+        OptionError: of a category that the set has not, or that judges.
+    """
+    merged_weights(whole, weights)
+    for name in weights:
+        if name not in choosing.categories:
+            raise OptionError(
+                f"--weights.{name}: weights are of the categories that choose pairs, "
+                f"{', '.join(choosing.categories)}; {name} judges, and judges by the set's own "
+                "weight; leave it out, or name it in --choosing"
+            )
+    merged_weights(choosing, weights)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class LoopReport:
@@ -207,7 +225,9 @@ class _Loop:
     ) -> None:
         self.folder, self.options, self.state = folder, options, state
         self.progress_of, self.warn = progress_of, warn
-        self.halves = halves(options.set, followups.load(options.set), options.choosing)
+        whole = followups.load(options.set)
+        self.halves = halves(options.set, whole, options.choosing)
+        _check_weights(options.weights, whole, followups.load(self.halves.choosing))
         self.computed = False
 
     def policy(self, number: int) -> str:
@@ -219,12 +239,9 @@ class _Loop:
         pairs = self.folder / f"round-{number}" / "pairs.jsonl"
         make_folder(pairs.parent)
         policy = self.policy(number - 1)
-        chosen = self.halves.choosing.rpartition(":")[2].split("+")
-        weights = {name: one for name, one in self.options.weights.items() if name in chosen}
         changes: dict[str, Any] = {
             "policy": policy,
             "set": self.halves.choosing,
-            "weights": weights,
             "seed": self.options.seed + number,
             "format": self.options.format,
             "held_out": 0.0,
