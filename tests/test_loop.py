@@ -1,6 +1,7 @@
 """A loop of tiny models: every stage once, in one folder, by categories that stay apart."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +135,27 @@ def test_the_same_again_does_nothing_and_another_is_refused(done: Path, tiny_mod
     assert files(done) == before
     with pytest.raises(OutputError, match="holds another loop"):
         run_loop(source(done.parent), done, options(tiny_model, beta=0.5))
+    with pytest.raises(OutputError, match=r"--rounds 1: .* holds 2 already"):
+        run_loop(source(done.parent), done, options(tiny_model, rounds=1))
+
+
+def test_what_is_told_of_a_policy_is_of_this_one(done: Path, tmp_path: Path, tiny_model: Path):
+    """And not of the one that --force has replaced."""
+    folder = tmp_path / "loop"
+    shutil.copytree(done, folder)
+    given = options(tiny_model, learning_rate=1e-3, force=True)
+    with pytest.raises(Stop):
+        run_loop(source(done.parent), folder, given, stopping("round 2: prompts"))
+    results = json.loads((folder / "evaluation/results.json").read_text("utf-8"))
+    figure = results["policies"]["round 1"]["figures"]["divergence"]
+    (told,) = [
+        one["found"]
+        for one in yaml.safe_load((folder / "state.yaml").read_text("utf-8"))["stages"]
+        if (one["round"], one["stage"]) == (1, "evaluate")
+    ]
+    assert told["divergence"] == figure["value"]
+    identity = sources.locate(str(folder / "round-1" / "policy")).identity
+    assert results["policies"]["round 1"]["identity"] == identity
 
 
 class Stop(Exception):  # noqa: N818 - stands for a kill

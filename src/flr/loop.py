@@ -301,7 +301,8 @@ class _Loop:
         not to be replaced by that of fewer.
         """
         known = _read(self.folder / EVALUATION / RESULTS)
-        if number < self.options.rounds and f"round {number + 1}" in known.get("policies", {}):
+        is_done = self.state.is_finished(number, "evaluate")
+        if is_done and f"round {number + 1}" in known.get("policies", {}):
             self.state.finish(number, "evaluate", _brief(known, f"round {number}"))
             return known
         self.state.begin(number, "evaluate")
@@ -395,7 +396,7 @@ def _state(folder: Path, run: str, command: str, options: LoopOptions) -> LoopSt
                     f"{folder / name} is there already, and no {loop_state.STATE} says that a loop "
                     "made it; give another folder, or --force to replace it"
                 )
-    if found is None or (found.run != run and options.force):
+    if found is None or options.force:
         return LoopState(folder, run=run, command=command, rounds=options.rounds)
     if found.run != run:
         raise OutputError(
@@ -425,6 +426,12 @@ def run_loop(
         warn: told what the user should know.
         command: as the user gave it.
 
+    begun = max((one.round for one in found.stages), default=0)
+    if begun > options.rounds:
+        raise OutputError(
+            f"--rounds {options.rounds}: {folder} holds {begun} already, and all of them are "
+            f"shown; give --rounds {begun} or more, or another folder"
+        )
     Raises:
         InputError: prompts that cannot be used, all of them named.
         OutputError: the folder cannot be written, or holds another loop or what no loop made.

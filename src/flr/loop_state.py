@@ -100,6 +100,11 @@ class LoopState:
             one.found = plain(found)
         self.write()
 
+    def is_finished(self, number: int, stage: Stage) -> bool:
+        """Whether a stage is known to be finished."""
+        one = self._of(number, stage)
+        return one is not None and one.status == "finished"
+
     def _pause(self) -> None:
         """Adds the seconds since a stage was begun to it, where it was not finished before."""
         if self._running is not None and self._running.status != "finished":
