@@ -16,6 +16,7 @@ from flr.cli.main import run
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.loop import LoopOptions, halves, parted, run_loop
 
+KTO: dict[str, Any] = {"method": "kto", "label_quantile": 0.4, "min_margin": None}
 PROMPTS = [{"prompt": f"What is {n}? \U0001f375", "id": n} for n in range(8)]
 
 
@@ -134,9 +135,12 @@ def test_the_same_again_does_nothing_and_another_is_refused(done: Path, tiny_mod
     assert not run_loop(source(done.parent), done, given).computed
     assert files(done) == before
     with pytest.raises(OutputError, match="holds another loop"):
-        run_loop(source(done.parent), done, options(tiny_model, beta=0.5))
+        run_loop(source(done.parent), done, options(tiny_model, n=4))
     with pytest.raises(OutputError, match=r"--rounds 1: .* holds 2 already"):
         run_loop(source(done.parent), done, options(tiny_model, rounds=1))
+    with pytest.raises(OutputError, match=r"round-1/policy was made otherwise .*beta 0.1, now 0.5"):
+        run_loop(source(done.parent), done, options(tiny_model, beta=0.5))
+    assert files(done) == before
 
 
 def test_what_is_told_of_a_policy_is_of_this_one(done: Path, tmp_path: Path, tiny_model: Path):
@@ -156,6 +160,42 @@ def test_what_is_told_of_a_policy_is_of_this_one(done: Path, tmp_path: Path, tin
     assert told["divergence"] == figure["value"]
     identity = sources.locate(str(folder / "round-1" / "policy")).identity
     assert results["policies"]["round 1"]["identity"] == identity
+
+
+def test_a_stage_that_refused_something_takes_what_it_asked_for(tmp_path: Path, tiny_model: Path):
+    """By kto, of which there is no other loop here."""
+    folder, told = tmp_path / "loop", list[str]()
+    given = {**KTO, "rounds": 1}
+    short = options(tiny_model, **given, max_length=6)
+    with pytest.raises(InputError, match="give a larger --max-length"):
+        run_loop(source(tmp_path), folder, short, warn=told.append)
+    assert any("too long for --max-length 6" in one for one in told)
+    assert run_loop(source(tmp_path), folder, options(tiny_model, **given)).computed
+    labels = [row["label"] for row in io.read(str(folder / "round-1" / "pairs.jsonl"))]
+    assert set(labels) == {True, False}
+    state = yaml.safe_load((folder / "state.yaml").read_text("utf-8"))["stages"]
+    assert {one["status"] for one in state} == {"finished"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"device": "cuda"}, "2 GPUs are seen by one process.*CUDA_VISIBLE_DEVICES=0"),
+        ({"trl": {"lerning_rate": "1"}}, "Did you mean 'learning_rate'"),
+        ({**KTO, "micro_batch": 1}, "compares rows with their neighbours"),
+    ],
+)
+def test_what_training_refuses_is_said_before_anything_is_done(
+    tmp_path: Path,
+    tiny_model: Path,
+    given: dict[str, Any],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(OptionError, match=said):
+        run_loop(source(tmp_path), tmp_path / "loop", options(tiny_model, **given))
+    assert not (tmp_path / "loop").exists()
 
 
 class Stop(Exception):  # noqa: N818 - stands for a kill
@@ -294,6 +334,8 @@ def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):
         ({"held_out": 1.0}, "--held-out 1.0"),
         ({"label_quantile": 0.3}, "--label-quantile is for single responses"),
         ({"loss": "kto"}, "--loss kto"),
+        ({"n": 1}, "--n 1: a pair needs two responses"),
+        ({**KTO, "label_quantile": None}, "--method kto: .*--label-quantile 0.3"),
     ],
 )
 def test_options_that_cannot_be(tiny_model: Path, given: dict[str, Any], said: str):

@@ -40,7 +40,7 @@ from flr.report.loop.html import page
 from flr.sample_file import SampleOptions
 from flr.score_file import ScoreOptions
 from flr.scoring import merged_weights
-from flr.training.preference import AlignOptions, TrainingOptions, align_file
+from flr.training.preference import AlignOptions, TrainingOptions, align_file, check_possible
 from flr.types import FollowUpSet
 
 PROMPTS, EVALUATION = ("train.jsonl", "evaluation.jsonl"), "evaluation"
@@ -48,6 +48,9 @@ RESULTS, REPORT = "results.json", "report.html"
 
 _ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}
 """How every round is trained, whatever the options of the loop say of its prompts."""
+
+_BY_STAGE = (PairingOptions, LabelOptions, TrainingOptions)
+"""Options that concern one stage alone."""
 
 STAGE_OF: Mapping[str, Stage] = {
     "prompts": "sample",
@@ -86,7 +89,20 @@ class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, S
         if not 0 < self.held_out < 1:
             raise OptionError(f"--held-out {self.held_out}; above 0 and below 1 was expected")
         _as(MineOptions, self, format=self.format, held_out=0.0)  # which checks what is mined
+        self._check_choice()
         _as(AlignOptions, self, **_ALIGNED)  # and what is trained
+
+    def _check_choice(self) -> None:
+        """Raises where `flr mine` would find nothing to choose by, or from."""
+        if self.method == "dpo" and self.n < 2:
+            raise OptionError(f"--n {self.n}: a pair needs two responses to a prompt; 2 or more")
+        by_zero = self.label_threshold is None and self.label_quantile is None
+        if self.method == "kto" and by_zero and self.reward != "pmi":
+            raise OptionError(
+                "--method kto: a label is absolute, and so must the reward be; give "
+                "--label-quantile 0.3, or a --label-threshold of your own, or --reward pmi, whose "
+                "0 means no better than nothing"
+            )
 
     @property
     def format(self) -> str:
@@ -366,7 +382,14 @@ def _brief(results: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _run_key(train: Sequence[Any], evaluation: Sequence[Any], options: LoopOptions) -> str:
-    given = {k: v for k, v in asdict(options).items() if k not in ("rounds", "workers", "force")}
+    """A hash over what makes another loop.
+
+    How pairs are made and how a policy is trained is not in it: where a stage is done, its own
+    record refuses to have it done otherwise, and where it was refused, what it asked for is taken.
+    """
+    free = {field.name for kind in _BY_STAGE for field in fields(kind)} - {"method"}
+    free |= {"rounds", "workers", "force"}
+    given = {name: value for name, value in asdict(options).items() if name not in free}
     return runs.key_of({"train": train, "evaluation": evaluation, **given})
 
 
@@ -403,6 +426,12 @@ def _state(folder: Path, run: str, command: str, options: LoopOptions) -> LoopSt
             f"{folder} holds another loop ({found.command}); give another folder, or --force to "
             "replace it, stage by stage"
         )
+    begun = max((one.round for one in found.stages), default=0)
+    if begun > options.rounds:
+        raise OutputError(
+            f"--rounds {options.rounds}: {folder} holds {begun} already, and all of them are "
+            f"shown; give --rounds {begun} or more, or another folder"
+        )
     found.rounds, found.command = options.rounds, command
     return found
 
@@ -426,17 +455,18 @@ def run_loop(
         warn: told what the user should know.
         command: as the user gave it.
 
-    begun = max((one.round for one in found.stages), default=0)
-    if begun > options.rounds:
-        raise OutputError(
-            f"--rounds {options.rounds}: {folder} holds {begun} already, and all of them are "
-            f"shown; give --rounds {begun} or more, or another folder"
-        )
     Raises:
         InputError: prompts that cannot be used, all of them named.
         OutputError: the folder cannot be written, or holds another loop or what no loop made.
         UserError: what the options name cannot be found or used, or nothing is mined.
     """
+    check_possible(_as(AlignOptions, options, **_ALIGNED))
+    if options.max_new_tokens >= options.max_length:
+        warn(
+            f"--max-new-tokens {options.max_new_tokens}: responses may be too long for "
+            f"--max-length {options.max_length}, which holds a prompt too; the training would "
+            "stop there, and go on with a larger --max-length or --check warn"
+        )
     train, evaluation = parted(source, options)
     run = _run_key(train, evaluation, options)
     _check_inputs(folder, source, options)

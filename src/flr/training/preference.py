@@ -19,6 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+import torch
+
 from flr import devices, runs, sources
 from flr.errors import OptionError, missing_extra
 from flr.filling import Progress
@@ -140,8 +142,29 @@ def _machine(options: AlignOptions) -> Machine:
     dtype = devices.pick_dtype(options.dtype, device)
     if dtype == "fp16" and device == "cpu":
         raise OptionError("--dtype fp16 is for GPUs; fp32 or bf16 was expected")
+    seen = torch.cuda.device_count()
+    if device == "cuda" and seen > 1 and "WORLD_SIZE" not in os.environ:
+        raise OptionError(
+            f"{seen} GPUs are seen by one process, which trains on one: show it one, as "
+            "CUDA_VISIBLE_DEVICES=0 flr ..., or start with `accelerate launch -m flr align ...` to "
+            "use them all (docs/align.md)"
+        )
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     return Machine(device=device, dtype=dtype, processes=processes)
+
+
+def check_possible(options: AlignOptions) -> None:
+    """Raises what can be said against a training before its rows and its policy are there.
+
+    Raises:
+        OptionError: a missing library, settings that TRL has not, or that do not fit the machine.
+    """
+    for module in ("trl", "peft"):
+        if find_spec(module) is None:
+            raise missing_extra(module, "flr align", "'.[train]' in a clone of flr")
+    from flr.training import trl  # slow to import, and an extra
+
+    settings(options, _machine(options), trl.setting_names(options.method), seed=options.seed)
 
 
 def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
@@ -333,9 +356,7 @@ def align_file(
         OptionError: options that do not fit each other; what TRL refuses; a missing library.
         OutputError: the folder holds something else, or a run that was stopped.
     """
-    for module in ("trl", "peft"):
-        if find_spec(module) is None:
-            raise missing_extra(module, "flr align", "'.[train]' in a clone of flr")
+    check_possible(options)
     plan = _plan(source, output, options)
     if folder.is_done(output, plan.run_key):
         record = folder.read_record(output)

@@ -267,14 +267,7 @@ def _configured(job: Job) -> Any:
     """TRL's configuration; on a machine with several GPUs this is where processes meet."""
     _, configuration = TRAINERS[job.method]
     with _settled():
-        args = configuration(output_dir=str(job.work), **job.settings)
-    if args.n_gpu > 1:
-        raise OptionError(
-            f"{args.n_gpu} GPUs are seen by one process: start with `accelerate launch -m flr "
-            "align ...` to use them all (docs/align.md), or show it one, as "
-            "CUDA_VISIBLE_DEVICES=0 flr align ..."
-        )
-    return args
+        return configuration(output_dir=str(job.work), **job.settings)
 
 
 def _tables(job: Job, args: Any) -> dict[str, Any]:
