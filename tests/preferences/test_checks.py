@@ -65,6 +65,13 @@ def lines(trainer: str, rows: Rows, **options: Any) -> list[str]:
     return [str(finding) for finding in findings(trainer, rows, **options)]
 
 
+@pytest.mark.parametrize(("trainer", "row"), [("trl-dpo", PAIR), ("trl-kto", KTO)])
+def test_what_trl_renders_beside_messages_is_told(trainer: str, row: dict[str, Any]):
+    rows = [*GOOD_ROWS[trainer][1:], {**row, "tools": [{"name": "t"}]}, {**row, "tools": None}]
+    (found,) = (one for one in findings(trainer, rows) if "rendered with `tools`" in one.message)
+    assert (found.level, found.field, len(found.rows)) == ("warning", "prompt", 1)
+
+
 @each_trainer
 def test_good_rows_pass(trainer: str):
     assert lines(trainer, GOOD_ROWS[trainer]) == []

@@ -326,6 +326,8 @@ def test_classes_are_balanced_by_the_weights_of_their_labels(tmp_path: Path, tin
         (LABELLED, "chosen: missing"),
         ([PAIRS[0], {"prompt": "a", "chosen": "b", "rejected": "c"}], "give all rows one form"),
         ([{**PAIRS[0], "chosen": said("")}], "chosen: is empty"),
+        ([PAIRS[0], {**PAIRS[1], "tools": [{"name": "t"}]}], "row 2, tools: TRL renders it"),
+        ([{**PAIRS[0], "chat_template_kwargs": {"a": 1}}], "row 1, chat_template_kwargs: TRL"),
         ([{**PAIRS[0], "chosen": said("\ud83d half")}], "half of a surrogate pair"),
     ],
 )
