@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from gguf import GGUFReader
+
 from flr import io, models
 from flr.engines.sharing import longest_row
 from flr.errors import InputError, OptionError, Problem
@@ -102,11 +104,14 @@ class Policy:
     template: Template
     longest: int | None
 
-    @property
-    def weight_bytes(self) -> int:
-        """Size of its weights, those below an adapter where it is one."""
-        below = (self.source.base or self.source).folder
-        return sum(one.stat().st_size for one in below.glob("*.safetensors"))
+
+def weight_bytes(source: Source) -> int:
+    """Size of a policy's weights, those below an adapter where it is one; packed ones as bf16."""
+    below = source.base or source
+    if below.gguf:
+        packed = GGUFReader(below.folder / below.gguf).tensors
+        return sum(2 * int(tensor.n_elements) for tensor in packed)
+    return sum(one.stat().st_size for one in below.folder.glob("*.safetensors"))
 
 
 def prepare_policy(source: Source, template: Path | None, *, trust_remote_code: bool) -> Policy:

@@ -189,7 +189,8 @@ def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
         seed=options.seed,
         labels=rows.labels,
         longest=policy.longest,
-        weight_bytes=policy.weight_bytes,
+        # Which has a say on a GPU alone, and of a GGUF file takes seconds.
+        weight_bytes=0 if machine.device == "cpu" else inputs.weight_bytes(found),
     )
     versions = {**runs.versions(), **trl.versions()}
     parts = {
