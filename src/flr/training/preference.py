@@ -52,7 +52,7 @@ class AlignOptions(TrainingOptions, MachineOptions):
     policy_chat_template: Path | None = None
     """Jinja file to render conversations with, in place of the policy's own template."""
     seed: int = 0
-    """Of the order of rows, and of the first weights of an adapter."""
+    """Of the order of rows (kto takes them as they lie), and of the first weights of an adapter."""
     held_out: str | None = None
     """File of other rows, on which the policy is evaluated before and after."""
     split: str | None = None
