@@ -150,7 +150,8 @@ def _machine(options: AlignOptions) -> Machine:
             "use them all (docs/align.md)"
         )
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    return Machine(device=device, dtype=dtype, processes=processes)
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    return Machine(device=device, dtype=dtype, processes=processes, sharded=sharded)
 
 
 def check_possible(options: AlignOptions) -> None:
@@ -253,6 +254,7 @@ def _train(plan: _Plan, progress: Progress, warn: Callable[[str], None]) -> "Tra
         rows=plan.rows.taken,
         held_out=plan.held_out.taken if plan.held_out else (),
         threads=options.threads or devices.THREADS,
+        sharded=plan.machine.sharded,
         trust_remote_code=options.trust_remote_code,
     )
     return trl.train(job, progress, warn)

@@ -8,7 +8,6 @@ whole is marked; and what they have made is saved as a folder that transformers 
 import dataclasses
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -62,6 +61,7 @@ class Job:
         rows: to train on, in TRL's form.
         held_out: to evaluate on; may be empty.
         threads: of torch on the CPU.
+        sharded: whether processes share the weights out among them.
         trust_remote_code: run code that comes with the policy.
     """
 
@@ -76,6 +76,7 @@ class Job:
     rows: Sequence[Mapping[str, Any]]
     held_out: Sequence[Mapping[str, Any]]
     threads: int
+    sharded: bool
     trust_remote_code: bool
 
 
@@ -312,7 +313,7 @@ def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
     model.requires_grad_(True)  # which a merged adapter leaves frozen
     # Where TRL wants the first policy beside this one, it would read it from the folder that this
     # one came from, without an adapter that was merged.
-    sharded = bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    sharded = bool(args.fsdp) or job.sharded
     needed = job.adapter is None and (sharded or not args.precompute_ref_log_probs)
     with _settled():
         trainer = kind(
