@@ -19,8 +19,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-import torch
-
 from flr import devices, runs, sources
 from flr.errors import OptionError, missing_extra
 from flr.filling import Progress
@@ -142,10 +140,9 @@ def _machine(options: AlignOptions) -> Machine:
     dtype = devices.pick_dtype(options.dtype, device)
     if dtype == "fp16" and device == "cpu":
         raise OptionError("--dtype fp16 is for GPUs; fp32 or bf16 was expected")
-    seen = torch.cuda.device_count()
-    if device == "cuda" and seen > 1 and "WORLD_SIZE" not in os.environ:
+    if device == "cuda" and devices.gpus() > 1 and "WORLD_SIZE" not in os.environ:
         raise OptionError(
-            f"{seen} GPUs are seen by one process, which trains on one: show it one, as "
+            f"{devices.gpus()} GPUs are seen by one process, which trains on one: show it one, as "
             "CUDA_VISIBLE_DEVICES=0 flr ..., or start with `accelerate launch -m flr align ...` to "
             "use them all (docs/align.md)"
         )
