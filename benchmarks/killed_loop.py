@@ -72,7 +72,10 @@ def written(folder: Path) -> dict[str, int]:
 def killed_in(
     command: list[str], folder: Path, wanted: tuple[int, str], delay: float
 ) -> tuple[bool, str]:
-    """Runs the loop until a stage has been running for a while; whether it was killed in it."""
+    """Runs the loop until a stage has been running for a while; whether it was killed in it.
+
+    A later stage begins when this one is finished, so none but this one may be running.
+    """
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
         one = stages(folder).get(wanted)
@@ -85,8 +88,8 @@ def killed_in(
     process.kill()
     _, said = process.communicate()
     assert process.returncode in (0, -9), said
-    last = stages(folder).get(wanted)
-    return last is not None and last.status == "running", said
+    running = [key for key, one in stages(folder).items() if one.status == "running"]
+    return running == [wanted], said
 
 
 def kills(command: list[str], folder: Path, seconds: Mapping[tuple[int, str], float]) -> list[dict]:
@@ -151,6 +154,7 @@ def main() -> None:
         print(json.dumps(result))
         again = any(one["finished_files_written_again"] for one in told)
         good = result["all_finished"] and result["same_bytes"] and not again
+        good = good and all(one["was_running"] for one in told)
         sys.exit(0 if good and not result["blocks_computed_twice"] else 1)
 
 

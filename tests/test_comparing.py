@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flr import io, verifiable
+from flr import io, sources, verifiable
 from flr.comparing import FILES, CompareOptions, compare_policies, named
 from flr.comparison import measured
 from flr.comparison.asking import Asking, Place, Said
@@ -508,6 +508,22 @@ def test_what_cannot_be_found_is_said_before_anything_is_sampled(
     with pytest.raises(ValueError, match=says):
         run(tmp_path, {"A": tiny_model, "B": tiny_model}, **given)
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_revision_is_the_first_policys_alone(
+    tmp_path: Path, tiny_model: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+):
+    revisions = {None: tiny_model, "old": other}
+    monkeypatch.setattr(sources, "_download", lambda _, revision: revisions[revision])
+    policies = {"A": Path("some/policy"), "B": Path("some/policy")}
+    given: dict[str, Any] = {"model": str(tiny_model), "divergence": True}
+    results = run(tmp_path, policies, **given, policy_revision="old").results
+    assert [one["identity"] for one in results["policies"].values()] == [
+        revisions["old"].name,
+        revisions[None].name,
+    ]
+    assert results["made_with"]["divergence"]["B"]["reference"] == revisions["old"].name
+    assert results["policies"]["B"]["figures"]["divergence"]["value"] > 0
 
 
 def test_no_policy_is_no_comparison(tmp_path: Path):

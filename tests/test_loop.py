@@ -1,7 +1,9 @@
 """A loop of tiny models: every stage once, in one folder, by categories that stay apart."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import pytest
 import torch
 import yaml
 
-from flr import followups, io
+from flr import followups, io, sources
 from flr.cli.main import run
 from flr.errors import InputError, OptionError, OutputError, UserError
 from flr.loop import LoopOptions, halves, parted, run_loop
 
+KTO: dict[str, Any] = {"method": "kto", "label_quantile": 0.4, "min_margin": None}
 PROMPTS = [{"prompt": f"What is {n}? \U0001f375", "id": n} for n in range(8)]
 
 
@@ -132,34 +135,156 @@ def test_the_same_again_does_nothing_and_another_is_refused(done: Path, tiny_mod
     assert not run_loop(source(done.parent), done, given).computed
     assert files(done) == before
     with pytest.raises(OutputError, match="holds another loop"):
+        run_loop(source(done.parent), done, options(tiny_model, n=4))
+    with pytest.raises(OutputError, match=r"--rounds 1: .* holds 2 already"):
+        run_loop(source(done.parent), done, options(tiny_model, rounds=1))
+    with pytest.raises(OutputError, match=r"round-1/policy was made otherwise .*beta 0.1, now 0.5"):
         run_loop(source(done.parent), done, options(tiny_model, beta=0.5))
+    assert files(done) == before
+
+
+def test_what_is_told_of_a_policy_is_of_this_one(done: Path, tmp_path: Path, tiny_model: Path):
+    """And not of the one that --force has replaced."""
+    folder = tmp_path / "loop"
+    shutil.copytree(done, folder)
+    given = options(tiny_model, learning_rate=1e-3, force=True)
+    with pytest.raises(Stop):
+        run_loop(source(done.parent), folder, given, stopping("round 2: prompts"))
+    results = json.loads((folder / "evaluation/results.json").read_text("utf-8"))
+    figure = results["policies"]["round 1"]["figures"]["divergence"]
+    (told,) = [
+        one["found"]
+        for one in yaml.safe_load((folder / "state.yaml").read_text("utf-8"))["stages"]
+        if (one["round"], one["stage"]) == (1, "evaluate")
+    ]
+    assert told["divergence"] == figure["value"]
+    identity = sources.locate(str(folder / "round-1" / "policy")).identity
+    assert results["policies"]["round 1"]["identity"] == identity
+
+
+def test_a_stage_that_refused_something_takes_what_it_asked_for(tmp_path: Path, tiny_model: Path):
+    """By kto, of which there is no other loop here."""
+    folder, told = tmp_path / "loop", list[str]()
+    given = {**KTO, "rounds": 1}
+    short = options(tiny_model, **given, max_length=6)
+    with pytest.raises(InputError, match="give a larger --max-length"):
+        run_loop(source(tmp_path), folder, short, warn=told.append)
+    assert any("too long for --max-length 6" in one for one in told)
+    assert run_loop(source(tmp_path), folder, options(tiny_model, **given)).computed
+    labels = [row["label"] for row in io.read(str(folder / "round-1" / "pairs.jsonl"))]
+    assert set(labels) == {True, False}
+    state = yaml.safe_load((folder / "state.yaml").read_text("utf-8"))["stages"]
+    assert {one["status"] for one in state} == {"finished"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"device": "cuda"}, "2 GPUs are seen by one process.*CUDA_VISIBLE_DEVICES=0"),
+        ({"trl": {"lerning_rate": "1"}}, "Did you mean 'learning_rate'"),
+        ({**KTO, "micro_batch": 1}, "compares rows with their neighbours"),
+    ],
+)
+def test_what_training_refuses_is_said_before_anything_is_done(
+    tmp_path: Path,
+    tiny_model: Path,
+    given: dict[str, Any],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(OptionError, match=said):
+        run_loop(source(tmp_path), tmp_path / "loop", options(tiny_model, **given))
+    assert not (tmp_path / "loop").exists()
+
+
+class Stop(Exception):  # noqa: N818 - stands for a kill
+    pass
+
+
+def stopping(wanted: str, at: int = 1) -> Callable[[str], Any]:
+    """Stops when so much of one thing is done."""
+
+    def progress_of(unit: str) -> Any:
+        def tell(done: int, *_: int) -> None:
+            if unit == wanted and done >= at:
+                raise Stop
+
+        return tell
+
+    return progress_of
+
+
+STOPS = {
+    "sample": stopping("round 1: prompts"),
+    "score": stopping("round 1: responses"),
+    "mine": stopping("round 1: responses for the noise floor"),
+    "align": stopping("round 1: steps", at=2),  # after the checkpoint of the first step
+    "evaluate": stopping("round 1: conversations"),
+}
 
 
 def test_a_loop_that_was_stopped_in_any_stage_goes_on(done: Path, tmp_path: Path, tiny_model: Path):
-    class Stop(Exception):  # noqa: N818 - stands for a kill
-        pass
-
-    def stopping(wanted: str) -> Callable[[str], Any]:
-        def progress_of(unit: str) -> Any:
-            def tell(done: int, *_: int) -> None:
-                if unit == wanted and done:
-                    raise Stop
-
-            return tell
-
-        return progress_of
-
     folder = tmp_path / "loop"
     given = options(tiny_model)
-    for wanted in ("prompts", "responses", "steps"):
+    for stage, stop in STOPS.items():
         with pytest.raises(Stop):
-            run_loop(source(tmp_path), folder, given, stopping(f"round 1: {wanted}"))
+            run_loop(source(tmp_path), folder, given, stop)
+        state = yaml.safe_load((folder / "state.yaml").read_text("utf-8"))["stages"]
+        status = {one["stage"]: one["status"] for one in state if one["round"] == 1}
+        before = list(STOPS)[: list(STOPS).index(stage)]
+        assert status == {**dict.fromkeys(before, "finished"), stage: "running"}
+        if stage == "align":
+            assert (folder / "round-1/policy/checkpoints/checkpoint-1/whole.json").exists()
     run_loop(source(tmp_path), folder, given)
     assert set(files(folder)) == set(files(done))
     for name in ("round-1/pairs.jsonl", "round-1/pairs.responses.jsonl"):
         assert (folder / name).read_bytes() == (done / name).read_bytes()
     one, other = (f / "round-1/policy/model.safetensors" for f in (folder, done))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_first_policy_has_its_revision_in_every_stage(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[tuple[str, str | None]] = []
+
+    def download(name: str, revision: str | None) -> Path:
+        asked.append((name, revision))
+        return tiny_model
+
+    monkeypatch.setattr(sources, "_download", download)
+    given = options(Path("some/policy"), policy_revision="old", revision="new", follow_policy=True)
+    given = replace(given, model="some/judge")
+    with pytest.raises(Stop):
+        run_loop(
+            source(tmp_path, PROMPTS[:3]), tmp_path / "loop", given, stopping("round 1: steps")
+        )
+    assert set(asked) == {("some/policy", "old"), ("some/judge", "new")}
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "evaluation.jsonl", "evaluation", "results.json"])
+def test_what_no_loop_made_is_not_replaced(tmp_path: Path, tiny_model: Path, name: str):
+    folder = tmp_path / "loop"
+    folder.mkdir()
+    (folder / name).write_text("mine", "utf-8")
+    with pytest.raises(OutputError, match=f"{name} is there already.*--force"):
+        run_loop(source(tmp_path), folder, options(tiny_model))
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_text("utf-8") == "mine"
+
+
+def test_what_a_loop_reads_it_does_not_write(tmp_path: Path, tiny_model: Path):
+    for name in ("train.jsonl", "evaluation.jsonl"):
+        io.write(tmp_path / name, PROMPTS)
+    before = (tmp_path / "train.jsonl").read_bytes()
+    with pytest.raises(OutputError, match=r"train.jsonl is the input"):
+        run_loop(str(tmp_path / "train.jsonl"), tmp_path, options(tiny_model, force=True))
+    given = options(tiny_model, force=True, evaluate_on=str(tmp_path / "evaluation.jsonl"))
+    rows = source(tmp_path, [{"prompt": "Milk?"}])
+    with pytest.raises(OutputError, match=r"evaluation.jsonl is the input"):
+        run_loop(rows, tmp_path, given)
+    assert (tmp_path / "train.jsonl").read_bytes() == before
 
 
 def test_status(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -177,6 +302,17 @@ def test_halves_of_a_set():
     for choosing in ("+".join(short.categories), ""):
         with pytest.raises(UserError, match=r"some have to choose|has no category"):
             halves("short", short, choosing)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [({"following": 2.0}, "--weights.following: .*judges"), ({"fit": 2.0}, "fit")],
+)
+def test_weights_that_would_be_of_no_use(
+    tmp_path: Path, tiny_model: Path, weights: dict[str, float], said: str
+):
+    with pytest.raises(OptionError, match=said):
+        run_loop(source(tmp_path), tmp_path / "loop", options(tiny_model, weights=weights))
 
 
 def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):
@@ -198,6 +334,8 @@ def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):
         ({"held_out": 1.0}, "--held-out 1.0"),
         ({"label_quantile": 0.3}, "--label-quantile is for single responses"),
         ({"loss": "kto"}, "--loss kto"),
+        ({"n": 1}, "--n 1: a pair needs two responses"),
+        ({**KTO, "label_quantile": None}, "--method kto: .*--label-quantile 0.3"),
     ],
 )
 def test_options_that_cannot_be(tiny_model: Path, given: dict[str, Any], said: str):

@@ -19,6 +19,11 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def gpus() -> int:
+    """How many GPUs torch sees."""
+    return torch.cuda.device_count()
+
+
 def pick_dtype(asked: Dtype, device: str) -> str:
     """The dtype by a fixed rule of device and processor flags; no timing, so it never wavers.
 

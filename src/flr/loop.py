@@ -39,20 +39,25 @@ from flr.prompts import PromptOfRow
 from flr.report.loop.html import page
 from flr.sample_file import SampleOptions
 from flr.score_file import ScoreOptions
-from flr.training.preference import AlignOptions, TrainingOptions, align_file
+from flr.scoring import merged_weights
+from flr.training.preference import AlignOptions, TrainingOptions, align_file, check_possible
 from flr.types import FollowUpSet
 
+PROMPTS, EVALUATION = ("train.jsonl", "evaluation.jsonl"), "evaluation"
 RESULTS, REPORT = "results.json", "report.html"
 
 _ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}
 """How every round is trained, whatever the options of the loop say of its prompts."""
+
+_BY_STAGE = (PairingOptions, LabelOptions, TrainingOptions)
+"""Options that concern one stage alone."""
 
 STAGE_OF: Mapping[str, Stage] = {
     "prompts": "sample",
     "responses": "score",
     "responses for the noise floor": "mine",
 }
-"""The stage of a round that is told of its progress under this name by `flr mine`."""
+"""The stage of a round that is told of its progress under this name by `flr mine`, in order."""
 
 Options = TypeVar("Options")
 
@@ -84,7 +89,20 @@ class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, S
         if not 0 < self.held_out < 1:
             raise OptionError(f"--held-out {self.held_out}; above 0 and below 1 was expected")
         _as(MineOptions, self, format=self.format, held_out=0.0)  # which checks what is mined
+        self._check_choice()
         _as(AlignOptions, self, **_ALIGNED)  # and what is trained
+
+    def _check_choice(self) -> None:
+        """Raises where `flr mine` would find nothing to choose by, or from."""
+        if self.method == "dpo" and self.n < 2:
+            raise OptionError(f"--n {self.n}: a pair needs two responses to a prompt; 2 or more")
+        by_zero = self.label_threshold is None and self.label_quantile is None
+        if self.method == "kto" and by_zero and self.reward != "pmi":
+            raise OptionError(
+                "--method kto: a label is absolute, and so must the reward be; give "
+                "--label-quantile 0.3, or a --label-threshold of your own, or --reward pmi, whose "
+                "0 means no better than nothing"
+            )
 
     @property
     def format(self) -> str:
@@ -117,7 +135,7 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
     """The categories that choose, and the others.
 
     Args:
-        name: of the set, as it is given to `followups.load`.
+        name: of the set, as it is given to `followups.load`, perhaps with some categories.
         whole: the set.
         choosing: categories with + between; None for the first half.
 
@@ -128,6 +146,9 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
     Example:
         >>> halves("short", followups.load("short"), "following+relevance").judging
         'short:understanding+correctness+engagingness+informativeness'
+        >>> some = "short:relevance+correctness"
+        >>> halves(some, followups.load(some), None)
+        Halves(choosing='short:relevance', judging='short:correctness')
     """
     known = whole.categories
     named = known[: len(known) // 2] if choosing is None else choosing.split("+")
@@ -138,7 +159,25 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
             f"follow-up set {whole.name!r} has {', '.join(known)}: some have to choose pairs and "
             "some to judge; give --choosing fewer of them, or another --set"
         )
-    return Halves(f"{name}:{'+'.join(chosen)}", f"{name}:{'+'.join(others)}")
+    base, _ = followups.parted(name)
+    return Halves(f"{base}:{'+'.join(chosen)}", f"{base}:{'+'.join(others)}")
+
+
+def _check_weights(weights: Mapping[str, float], whole: FollowUpSet, choosing: FollowUpSet) -> None:
+    """Raises for weights that no reward has.
+
+    Raises:
+        OptionError: of a category that the set has not, or that judges.
+    """
+    merged_weights(whole, weights)
+    for name in weights:
+        if name not in choosing.categories:
+            raise OptionError(
+                f"--weights.{name}: weights are of the categories that choose pairs, "
+                f"{', '.join(choosing.categories)}; {name} judges, and judges by the set's own "
+                "weight; leave it out, or name it in --choosing"
+            )
+    merged_weights(choosing, weights)
 
 
 @final
@@ -202,7 +241,9 @@ class _Loop:
     ) -> None:
         self.folder, self.options, self.state = folder, options, state
         self.progress_of, self.warn = progress_of, warn
-        self.halves = halves(options.set, followups.load(options.set), options.choosing)
+        whole = followups.load(options.set)
+        self.halves = halves(options.set, whole, options.choosing)
+        _check_weights(options.weights, whole, followups.load(self.halves.choosing))
         self.computed = False
 
     def policy(self, number: int) -> str:
@@ -214,12 +255,9 @@ class _Loop:
         pairs = self.folder / f"round-{number}" / "pairs.jsonl"
         make_folder(pairs.parent)
         policy = self.policy(number - 1)
-        chosen = self.halves.choosing.rpartition(":")[2].split("+")
-        weights = {name: one for name, one in self.options.weights.items() if name in chosen}
         changes: dict[str, Any] = {
             "policy": policy,
             "set": self.halves.choosing,
-            "weights": weights,
             "seed": self.options.seed + number,
             "format": self.options.format,
             "held_out": 0.0,
@@ -228,15 +266,20 @@ class _Loop:
         }
         if number > 1:
             changes |= {"policy_revision": None, "policy_chat_template": None}
-        if self.options.follow_policy:
-            changes |= {"model": policy, "revision": None}
         options = _as(MineOptions, self.options, **changes)
+        if self.options.follow_policy:
+            revision, template = options.policy_revision, options.policy_chat_template
+            options = replace(options, model=policy, revision=revision, chat_template=template)
 
         def progress_of(unit: str) -> Any:
-            self.state.begin(number, STAGE_OF[unit])
+            stages = list(STAGE_OF.values())
+            at = stages.index(STAGE_OF[unit])
+            if at:
+                self.state.finish(number, stages[at - 1])
+            self.state.begin(number, stages[at])
             return self.progress_of(f"round {number}: {unit}")
 
-        source = str(self.folder / "train.jsonl")
+        source = str(self.folder / PROMPTS[0])
         report = mine_file(source, pairs, options, progress_of, self.warn)
         self._mined(number, report)
         return pairs
@@ -273,8 +316,9 @@ class _Loop:
         Where the loop is gone through again, the evaluation of all rounds is there already, and is
         not to be replaced by that of fewer.
         """
-        known = _read(self.folder / "evaluation" / RESULTS)
-        if number < self.options.rounds and f"round {number + 1}" in known.get("policies", {}):
+        known = _read(self.folder / EVALUATION / RESULTS)
+        is_done = self.state.is_finished(number, "evaluate")
+        if is_done and f"round {number + 1}" in known.get("policies", {}):
             self.state.finish(number, "evaluate", _brief(known, f"round {number}"))
             return known
         self.state.begin(number, "evaluate")
@@ -291,8 +335,8 @@ class _Loop:
         )
         done = compare_policies(
             policies,
-            str(self.folder / "evaluation.jsonl"),
-            self.folder / "evaluation",
+            str(self.folder / PROMPTS[1]),
+            self.folder / EVALUATION,
             options,
             lambda unit: self.progress_of(f"round {number}: {unit}"),
             self.warn,
@@ -338,23 +382,55 @@ def _brief(results: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _run_key(train: Sequence[Any], evaluation: Sequence[Any], options: LoopOptions) -> str:
-    given = {k: v for k, v in asdict(options).items() if k not in ("rounds", "workers", "force")}
+    """A hash over what makes another loop.
+
+    How pairs are made and how a policy is trained is not in it: where a stage is done, its own
+    record refuses to have it done otherwise, and where it was refused, what it asked for is taken.
+    """
+    free = {field.name for kind in _BY_STAGE for field in fields(kind)} - {"method"}
+    free |= {"rounds", "workers", "force"}
+    given = {name: value for name, value in asdict(options).items() if name not in free}
     return runs.key_of({"train": train, "evaluation": evaluation, **given})
+
+
+def _check_inputs(folder: Path, source: str, options: LoopOptions) -> None:
+    """Raises where a file of the loop is one that it reads.
+
+    Raises:
+        OutputError: there is one.
+    """
+    for name in (*PROMPTS, RESULTS, REPORT):
+        for given in filter(None, (source, options.evaluate_on)):
+            io.check_place(given, folder / name)
 
 
 def _state(folder: Path, run: str, command: str, options: LoopOptions) -> LoopState:
     """The state of the folder, or that of a loop which begins there.
 
     Raises:
-        OutputError: another loop was run there.
+        OutputError: another loop was run there, or something lies there that no loop is known to
+            have made. What rounds write is looked at by their stages.
     """
     found = loop_state.read(folder)
-    if found is None or (found.run != run and options.force):
+    if found is None and not options.force:
+        for name in (*PROMPTS, EVALUATION, RESULTS, REPORT):
+            if (folder / name).exists():
+                raise OutputError(
+                    f"{folder / name} is there already, and no {loop_state.STATE} says that a loop "
+                    "made it; give another folder, or --force to replace it"
+                )
+    if found is None or options.force:
         return LoopState(folder, run=run, command=command, rounds=options.rounds)
     if found.run != run:
         raise OutputError(
             f"{folder} holds another loop ({found.command}); give another folder, or --force to "
             "replace it, stage by stage"
+        )
+    begun = max((one.round for one in found.stages), default=0)
+    if begun > options.rounds:
+        raise OutputError(
+            f"--rounds {options.rounds}: {folder} holds {begun} already, and all of them are "
+            f"shown; give --rounds {begun} or more, or another folder"
         )
     found.rounds, found.command = options.rounds, command
     return found
@@ -381,16 +457,24 @@ def run_loop(
 
     Raises:
         InputError: prompts that cannot be used, all of them named.
-        OutputError: the folder cannot be written, or holds another loop.
+        OutputError: the folder cannot be written, or holds another loop or what no loop made.
         UserError: what the options name cannot be found or used, or nothing is mined.
     """
+    check_possible(_as(AlignOptions, options, **_ALIGNED))
+    if options.max_new_tokens >= options.max_length:
+        warn(
+            f"--max-new-tokens {options.max_new_tokens}: responses may be too long for "
+            f"--max-length {options.max_length}, which holds a prompt too; the training would "
+            "stop there, and go on with a larger --max-length or --check warn"
+        )
     train, evaluation = parted(source, options)
     run = _run_key(train, evaluation, options)
+    _check_inputs(folder, source, options)
     make_folder(folder)
     loop = _Loop(folder, options, progress_of, warn, _state(folder, run, command, options))
     loop.state.write()
-    for name, rows in (("train", train), ("evaluation", evaluation)):
-        io.write(folder / f"{name}.jsonl", rows)
+    for name, rows in zip(PROMPTS, (train, evaluation), strict=True):
+        io.write(folder / name, rows)
     found, before = loop.run(), _read(folder / RESULTS)
     if not loop.computed and before.get("run") == run and before.get("rounds") == options.rounds:
         return LoopReport(before, computed=False)

@@ -2,8 +2,8 @@
 
     DIR/state.yaml
 
-The file tells; it does not decide. Every stage knows by its own records whether it is finished, so
-a state that was lost or edited costs nothing but what it told.
+The file tells whose the folder is; it does not decide what is done. Every stage knows by its own
+records whether it is finished, so a state that was lost or edited costs nothing but what it told.
 """
 
 import time
@@ -86,8 +86,8 @@ class LoopState:
         self._begun = time.perf_counter()
         self.write()
 
-    def finish(self, number: int, stage: Stage, found: Mapping[str, Any]) -> None:
-        """Notes that a stage is finished, and its main figures by name."""
+    def finish(self, number: int, stage: Stage, found: Mapping[str, Any] | None = None) -> None:
+        """Notes that a stage is finished, and its main figures by name where they are known."""
         self._pause()
         one = self._of(number, stage)
         if one is None:
@@ -95,8 +95,15 @@ class LoopState:
             self.stages.append(one)
         if one.status != "finished":
             one.finished = datetime.now(UTC).isoformat(timespec="seconds")
-        one.status, one.found = "finished", plain(found)
+        one.status = "finished"
+        if found is not None:
+            one.found = plain(found)
         self.write()
+
+    def is_finished(self, number: int, stage: Stage) -> bool:
+        """Whether a stage is known to be finished."""
+        one = self._of(number, stage)
+        return one is not None and one.status == "finished"
 
     def _pause(self) -> None:
         """Adds the seconds since a stage was begun to it, where it was not finished before."""
@@ -144,6 +151,6 @@ def read(folder: Path) -> LoopState | None:
         return None
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise UserError(
-            f"{path} is no state that flr loop wrote ({type(error).__name__}: {error}); remove it: "
-            "what is finished is known by the other files"
+            f"{path} is no state that flr loop wrote ({type(error).__name__}: {error}); remove it "
+            "and give --force once: what is finished is known by the other files"
         ) from error

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flr.errors import OptionError, Problem, RenderError
-from flr.preferences.checks import Finding, check
+from flr.preferences.checks import APART, Finding, check
 from flr.preferences.trainers import TRAINERS, Limit
 from flr.types import Message
 
@@ -63,6 +63,29 @@ def findings(trainer: str, rows: Rows, **options: Any) -> tuple[Finding, ...]:
 
 def lines(trainer: str, rows: Rows, **options: Any) -> list[str]:
     return [str(finding) for finding in findings(trainer, rows, **options)]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "labels", "apart"),
+    [
+        ("trl-kto", [True] * 9 + [False] * 3, True),
+        ("trl-kto", [True, True, True, False] * 3, False),
+        ("trl-kto", [True, False], False),
+        ("llama-factory-kto", [True] * 9 + [False] * 3, False),
+    ],
+)
+def test_labels_that_lie_apart(trainer: str, labels: list[bool], apart: bool):
+    """Are told where the trainer takes rows as they lie."""
+    kinds = dict(zip((True, False), GOOD_ROWS[trainer], strict=True))
+    rows = [kinds[label] for label in labels]
+    assert any(one.message == APART for one in findings(trainer, rows)) == apart
+
+
+@pytest.mark.parametrize(("trainer", "row"), [("trl-dpo", PAIR), ("trl-kto", KTO)])
+def test_what_trl_renders_beside_messages_is_told(trainer: str, row: dict[str, Any]):
+    rows = [*GOOD_ROWS[trainer][1:], {**row, "tools": [{"name": "t"}]}, {**row, "tools": None}]
+    (found,) = (one for one in findings(trainer, rows) if "rendered with `tools`" in one.message)
+    assert (found.level, found.field, len(found.rows)) == ("warning", "prompt", 1)
 
 
 @each_trainer

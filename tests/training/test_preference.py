@@ -18,7 +18,7 @@ from flr.errors import InputError, ModelError, OptionError, OutputError
 from flr.loading import load
 from flr.mining import MineOptions, mine_file
 from flr.sample_file import SampleOptions, sample_file
-from flr.training import preference
+from flr.training import preference, trl
 from flr.training.preference import align_file
 from tests.templates import TEMPLATES
 from tests.training.small import LABELLED, PAIRS, aligned, options, put, said
@@ -172,6 +172,26 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(
     assert aligned(tmp_path, tiny_model, "stopped", resume=True, **given).computed == 0
 
 
+def test_a_run_stopped_after_its_last_step_does_no_step_more(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The fourth of an epoch of six, in which transformers would go on."""
+    held_out = put(tmp_path / "h.jsonl", [{**PAIRS[0], "prompt": said("Milk?", "user")}])
+    given: dict[str, Any] = {"max_steps": 4, "trl": {"lr_scheduler_type": "constant"}}
+    given |= {"held_out": held_out}
+    whole = aligned(tmp_path, tiny_model, "whole", **given)
+    with monkeypatch.context() as patch:
+        patch.setattr(trl, "_saved", None)  # an error that stands for a kill
+        with pytest.raises(TypeError):
+            aligned(tmp_path, tiny_model, "stopped", **given)
+    assert (tmp_path / "stopped" / "checkpoints" / "checkpoint-4" / "whole.json").exists()
+    done = aligned(tmp_path, tiny_model, "stopped", resume=True, **given)
+    assert (whole.computed, done.computed) == (4, 0)
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    for name in ("loss", "curves", "tokens", "held_out_figures", "steps"):
+        assert done.record[name] == whole.record[name], name
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -306,6 +326,8 @@ def test_classes_are_balanced_by_the_weights_of_their_labels(tmp_path: Path, tin
         (LABELLED, "chosen: missing"),
         ([PAIRS[0], {"prompt": "a", "chosen": "b", "rejected": "c"}], "give all rows one form"),
         ([{**PAIRS[0], "chosen": said("")}], "chosen: is empty"),
+        ([PAIRS[0], {**PAIRS[1], "tools": [{"name": "t"}]}], "row 2, tools: TRL renders it"),
+        ([{**PAIRS[0], "chat_template_kwargs": {"a": 1}}], "row 1, chat_template_kwargs: TRL"),
         ([{**PAIRS[0], "chosen": said("\ud83d half")}], "half of a surrogate pair"),
     ],
 )
@@ -387,6 +409,14 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
     with pytest.raises(OptionError, match=says):
         aligned(tmp_path, tiny_model, **given)
     assert not (tmp_path / "policy").exists()
+
+
+def test_an_error_after_that_is_no_matter_of_settings(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trl, "_evaluated", lambda _: json.loads("no JSON"))
+    with pytest.raises(json.JSONDecodeError):  # which is a ValueError
+        aligned(tmp_path, tiny_model, held_out=put(tmp_path / "h.jsonl", PAIRS[:1]), check="warn")
 
 
 def test_settings_reach_trl_and_losses_of_all_kinds_train(tmp_path: Path, tiny_model: Path):

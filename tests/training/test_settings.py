@@ -1,15 +1,17 @@
 """Options become TRL's settings; what cannot be is refused before anything is read."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flr.errors import OptionError
+from flr.errors import ModelError, OptionError
 from flr.training import trl
 from flr.training.preference import AlignOptions
 from flr.training.settings import LOSSES, Machine, TrainingOptions, settings, shared_out
+from tests.training.small import aligned
 
 CPU, GPU = Machine(device="cpu", dtype="fp32"), Machine(device="cuda", dtype="bf16")
 
@@ -54,6 +56,30 @@ def test_a_cpu_gets_what_trl_needs_there_and_a_gpu_what_it_can():
     on_cpu = settings(TrainingOptions(), CPU, names, seed=0, weight_bytes=2**33)
     for name in {"activation_checkpointing", "gradient_checkpointing"} & large.keys():
         assert (cpu[name], gpu[name], large[name], on_cpu[name]) == (False, False, True, False)
+
+
+def test_an_adapter_that_is_shared_out_is_asked_beside_the_training():
+    sharded = Machine(device="cuda", dtype="bf16", processes=2, sharded=True)
+    name = "precompute_ref_log_probs"
+    assert [made(sharded, lora=lora)[name] for lora in (False, True)] == [True, False]
+    assert made(GPU, lora=True)[name]
+    assert made(sharded, lora=True, trl={name: "true"})[name]
+
+
+def test_what_accelerate_says_of_sharing_out_is_heard(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    jobs: list[trl.Job] = []
+
+    def train(job: trl.Job, *_: Any) -> None:
+        jobs.append(job)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(trl, "train", train)
+    with pytest.raises(ModelError, match="enough"):
+        aligned(tmp_path, tiny_model, lora=True)
+    assert not jobs[0].settings["precompute_ref_log_probs"]
 
 
 def test_an_older_configuration_gets_the_older_name():

@@ -18,6 +18,8 @@ VERIFIABLE = {"n": 1, "temperature": 0.0, "max_new_tokens": 96}
 class CompareOptions(FileOptions, SkipOptions, ModelOptions, SamplingOptions):
     """How policies are asked, and by what their responses are compared."""
 
+    policy_revision: str | None = None
+    """Branch, tag or commit of the first policy's Hugging Face id; the others have none."""
     policy_chat_template: Path | None = None
     """Jinja file to render prompts with, in place of every policy's own template."""
     n: int = 1
@@ -51,14 +53,14 @@ class CompareOptions(FileOptions, SkipOptions, ModelOptions, SamplingOptions):
 
 
 def sampling_of(policy: str, options: CompareOptions, **changes: Any) -> SampleOptions:
-    """How one policy is sampled."""
+    """How one policy is sampled; the first one, unless `policy_revision` is changed to None."""
     names = [field.name for field in fields(SampleOptions) if hasattr(options, field.name)]
     shared = {name: getattr(options, name) for name in names}
     return SampleOptions(policy=policy, **{**shared, **changes})
 
 
-def as_model(policy: str, options: CompareOptions) -> ModelOptions:
+def as_model(policy: str, options: CompareOptions, revision: str | None) -> ModelOptions:
     """A policy as a model that measures."""
     machine = {field.name: getattr(options, field.name) for field in fields(MachineOptions)}
     template = options.policy_chat_template
-    return ModelOptions(**machine, model=policy, chat_template=template)
+    return ModelOptions(**machine, model=policy, revision=revision, chat_template=template)

@@ -101,8 +101,9 @@ def _moving(
     found: dict[str, DivergencePass] = {}
     notes: list[str] = []
     first, *others = policies
+    theirs = as_model(policies[first], options, options.policy_revision)
     for name in others if options.divergence else ():
-        ours, theirs = (as_model(policies[one], options) for one in (name, first))
+        ours = as_model(policies[name], options, None)
         try:
             found[name] = DivergencePass(ours, theirs, options.workers)
         except OptionError as error:
@@ -122,11 +123,12 @@ def _askings(
     askings: dict[str, Asking] = {}
     verifying: dict[str, Asking] = {}
     for number, (name, policy) in enumerate(policies.items(), 1):
+        of_policy = {"policy_revision": options.policy_revision if number == 1 else None}
         path = output / f"policy-{number}.responses.jsonl"
-        askings[name] = Asking.of(rows, source, path, sampling_of(policy, options))
+        askings[name] = Asking.of(rows, source, path, sampling_of(policy, options, **of_policy))
         if more:
             path = output / f"policy-{number}.verifiable.jsonl"
-            how = sampling_of(policy, options, **VERIFIABLE)
+            how = sampling_of(policy, options, **of_policy, **VERIFIABLE)
             verifying[name] = Asking.of(more, "the verifiable prompts", path, how)
     return askings, verifying
 

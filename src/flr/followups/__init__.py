@@ -47,10 +47,21 @@ def load(name_or_path: str | Path) -> FollowUpSet:
         >>> load("short:following+relevance").categories
         ('relevance', 'following')
     """
+    whole, wanted = parted(name_or_path)
+    return _load(name_or_path) if wanted is None else part(_load(whole), wanted)
+
+
+def parted(name_or_path: str | Path) -> tuple[str, list[str] | None]:
+    """The name or path of a whole set, and the categories that are named after it, if any are.
+
+    Example:
+        >>> parted("default:relevance+correctness"), parted("default")
+        (('default', ['relevance', 'correctness']), ('default', None))
+    """
     whole, _, wanted = str(name_or_path).rpartition(":")
     if whole and not Path(name_or_path).exists():
-        return part(_load(whole), wanted.split("+"))
-    return _load(name_or_path)
+        return whole, wanted.split("+")
+    return str(name_or_path), None
 
 
 def _load(name_or_path: str | Path) -> FollowUpSet:

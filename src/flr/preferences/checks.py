@@ -11,6 +11,7 @@ No file is opened here, and no tokenizer: how many tokens a conversation has is 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from flr.errors import OptionError, Problem, UserError, did_you_mean
@@ -21,6 +22,11 @@ from flr.preferences.trainers import TRAINERS, Level, Limit, Trainer
 
 SHOWN = 5
 """How many row numbers of a finding are written out."""
+
+APART = (
+    "true and false rows lie apart; the trainer takes rows as they lie, a step's neighbours "
+    "together: mix them"
+)
 
 _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 """What differs between faults of one kind: quoted texts, places in lists, numbers."""
@@ -150,6 +156,15 @@ def _one_label(rows: Sequence[_Row], column: str) -> Iterator[_Fault]:
         yield None, "error", column, f"is {only} in every row; training needs true and false ones"
 
 
+def _apart(rows: Sequence[_Row], column: str) -> Iterator[_Fault]:
+    """Labels that change less than half as often as in a random order, of a file that is not."""
+    labels = [row.example.label for row in rows]
+    share = labels.count(True) / max(1, len(labels))
+    changes = sum(one != other for one, other in pairwise(labels))
+    if changes < share * (1 - share) * (len(labels) - 1):
+        yield None, "warning", column, APART
+
+
 def _repeated(rows: Sequence[_Row], column: str) -> Iterator[_Fault]:
     seen: dict[Hashable, bool | None] = {}
     for row in rows:
@@ -230,6 +245,7 @@ def check(
         faults += _too_long(row, chosen, limit) if limit else ()
     held_out, unread = _understood(against, chosen.read)
     faults += [*_of_other_forms(known), *_one_label(known, chosen.label)]
+    faults += () if chosen.shuffles else _apart(known, chosen.label)
     faults += _repeated(known, chosen.label)
     faults += _overlapping(known, held_out, len(unread))
     return _grouped(faults)

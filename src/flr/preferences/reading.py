@@ -26,6 +26,9 @@ from flr.types import Message
 
 SIDES = ("chosen", "rejected")
 
+RENDERED = ("tools", "chat_template_kwargs")
+"""Columns that TRL renders into conversations."""
+
 TRL_TEXTS = "a text; TRL trains on texts as they are, without the model's chat template"
 
 
@@ -147,6 +150,15 @@ def _check_trl_columns(columns: Mapping[str, Any], texts: bool) -> None:
             )
 
 
+def _rendered(columns: Mapping[str, Any], example: Example) -> Example:
+    """Notes what TRL renders into messages, beside them."""
+    names = [f"`{name}`" for name in RENDERED if columns.get(name)]
+    if not names or example.is_plain:
+        return example
+    note = f"is rendered with {' and '.join(names)} by TRL, and its length here is that without"
+    return replace(example, note=f"{example.note}; {note}" if example.note else note)
+
+
 def trl_dpo(columns: Mapping[str, Any]) -> Example:
     """A row for TRL's DPOTrainer: `chosen` and `rejected`, and a prompt that may be implicit.
 
@@ -156,13 +168,14 @@ def trl_dpo(columns: Mapping[str, Any]) -> Example:
     need(columns, *SIDES)
     _check_trl_columns(columns, isinstance(columns["chosen"], str))
     if columns.get("prompt") is not None:
-        return _explicit(columns, SIDES, TRL_TEXTS)
-    return _whole(
+        return _rendered(columns, _explicit(columns, SIDES, TRL_TEXTS))
+    example = _whole(
         columns,
         "missing; TRL takes the messages with which both sides begin; a column `prompt` is safer",
         "missing; TRL takes all characters with which both sides begin, also the words with which "
         "both responses begin, and applies no chat template; give a column `prompt`",
     )
+    return _rendered(columns, example)
 
 
 def trl_kto(columns: Mapping[str, Any]) -> Example:
@@ -180,7 +193,8 @@ def trl_kto(columns: Mapping[str, Any]) -> Example:
     need(columns, "prompt", "completion", "label")
     _check_trl_columns(columns, isinstance(columns["completion"], str))
     label = flag_of(columns, "label")
-    return replace(_explicit(columns, ("completion",), TRL_TEXTS), label=label)
+    example = _rendered(columns, _explicit(columns, ("completion",), TRL_TEXTS))
+    return replace(example, label=label)
 
 
 def openrlhf(columns: Mapping[str, Any]) -> Example:

@@ -104,6 +104,7 @@ class Trainer:
         out_of_turn: what becomes of messages that are not user and assistant in turn.
         turns: whether that is an error; where the trainer reads them as they are, it is none.
         label: the column that says whether a response is a good one, where there is one.
+        shuffles: whether it takes rows in an order of its own.
     """
 
     read: Reader
@@ -111,6 +112,7 @@ class Trainer:
     out_of_turn: str = "some chat templates refuse such a conversation (see --tokenizer)"
     turns: Level = "warning"
     label: str = "label"
+    shuffles: bool = True
 
 
 _SKIPPED = "LLaMA-Factory skips such a row"
@@ -118,7 +120,7 @@ _trl_cut = partial(_keep_start, trainer="TRL", reserved=0)
 
 TRAINERS: Mapping[str, Trainer] = {
     "trl-dpo": Trainer(trl_dpo, _trl_cut),
-    "trl-kto": Trainer(trl_kto, _trl_cut),
+    "trl-kto": Trainer(trl_kto, _trl_cut, shuffles=False),
     "llama-factory": Trainer(llama_factory, _both_cut, _SKIPPED, "error"),
     "llama-factory-kto": Trainer(llama_factory_kto, _both_cut, _SKIPPED, "error", "kto_tag"),
     "openrlhf": Trainer(openrlhf, partial(_keep_start, trainer="OpenRLHF", reserved=2)),

@@ -4,10 +4,12 @@ Everything that can be said against a run is said here: rows that TRL would misr
 a policy without a chat template, options that do not fit it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
+
+from gguf import GGUFReader
 
 from flr import io, models
 from flr.engines.sharing import longest_row
@@ -15,13 +17,14 @@ from flr.errors import InputError, OptionError, Problem
 from flr.loading import read_template
 from flr.preferences.checking import limit_of
 from flr.preferences.checks import Finding, check
+from flr.preferences.reading import RENDERED
 from flr.prompting import TEMPLATE_OPTION
 from flr.reading import Numbered
 from flr.sources import Source
 from flr.template import Template
 
-COLUMNS = ("prompt", "chosen", "rejected", "completion", "label", "tools", "chat_template_kwargs")
-"""What TRL reads of a row; it is given nothing else, so that no other column disturbs it."""
+COLUMNS = ("prompt", "chosen", "rejected", "completion", "label")
+"""What TRL is given of a row, so that no other column disturbs it."""
 
 
 @final
@@ -45,6 +48,17 @@ class Rows:
         return [row["label"] for row in self.taken if isinstance(row.get("label"), bool)]
 
 
+def _rendered(number: int, row: Mapping[str, Any]) -> Iterator[Problem]:
+    """Columns that TRL would have in the conversation, and a table of different rows would lose."""
+    for name in RENDERED:
+        if row.get(name):
+            message = (
+                "TRL renders it into the conversation, where nothing else of flr does (sampling, "
+                "scoring, counting tokens); leave the column out, or train with TRL itself"
+            )
+            yield Problem(number, name, message)
+
+
 def read(source: str, split: str | None) -> Rows:
     """The rows of a file or hub id.
 
@@ -53,7 +67,7 @@ def read(source: str, split: str | None) -> Rows:
         split: of a data set on the hub; a file has none.
 
     Raises:
-        InputError: it cannot be read, or holds no rows.
+        InputError: it cannot be read, holds no rows, or columns that TRL would render into them.
         OptionError: standard input, which cannot be read by every process; no such split.
     """
     if source == "-":
@@ -63,6 +77,7 @@ def read(source: str, split: str | None) -> Rows:
     taken: list[Mapping[str, Any]] = []
     for number, value in items:
         if isinstance(value, Mapping):
+            problems += _rendered(number, value)
             taken.append({name: value[name] for name in COLUMNS if value.get(name) is not None})
         else:
             unread = Problem(number, "", "an object with columns was expected")
@@ -89,11 +104,14 @@ class Policy:
     template: Template
     longest: int | None
 
-    @property
-    def weight_bytes(self) -> int:
-        """Size of its weights, those below an adapter where it is one."""
-        below = (self.source.base or self.source).folder
-        return sum(one.stat().st_size for one in below.glob("*.safetensors"))
+
+def weight_bytes(source: Source) -> int:
+    """Size of a policy's weights, those below an adapter where it is one; packed ones as bf16."""
+    below = source.base or source
+    if below.gguf:
+        packed = GGUFReader(below.folder / below.gguf).tensors
+        return sum(2 * int(tensor.n_elements) for tensor in packed)
+    return sum(one.stat().st_size for one in below.folder.glob("*.safetensors"))
 
 
 def prepare_policy(source: Source, template: Path | None, *, trust_remote_code: bool) -> Policy:

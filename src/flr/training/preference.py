@@ -50,7 +50,7 @@ class AlignOptions(TrainingOptions, MachineOptions):
     policy_chat_template: Path | None = None
     """Jinja file to render conversations with, in place of the policy's own template."""
     seed: int = 0
-    """Of the order of rows, and of the first weights of an adapter."""
+    """Of the order of rows (kto takes them as they lie), and of the first weights of an adapter."""
     held_out: str | None = None
     """File of other rows, on which the policy is evaluated before and after."""
     split: str | None = None
@@ -140,8 +140,29 @@ def _machine(options: AlignOptions) -> Machine:
     dtype = devices.pick_dtype(options.dtype, device)
     if dtype == "fp16" and device == "cpu":
         raise OptionError("--dtype fp16 is for GPUs; fp32 or bf16 was expected")
+    if device == "cuda" and devices.gpus() > 1 and "WORLD_SIZE" not in os.environ:
+        raise OptionError(
+            f"{devices.gpus()} GPUs are seen by one process, which trains on one: show it one, as "
+            "CUDA_VISIBLE_DEVICES=0 flr ..., or start with `accelerate launch -m flr align ...` to "
+            "use them all (docs/align.md)"
+        )
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    return Machine(device=device, dtype=dtype, processes=processes)
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    return Machine(device=device, dtype=dtype, processes=processes, sharded=sharded)
+
+
+def check_possible(options: AlignOptions) -> None:
+    """Raises what can be said against a training before its rows and its policy are there.
+
+    Raises:
+        OptionError: a missing library, settings that TRL has not, or that do not fit the machine.
+    """
+    for module in ("trl", "peft"):
+        if find_spec(module) is None:
+            raise missing_extra(module, "flr align", "'.[train]' in a clone of flr")
+    from flr.training import trl  # slow to import, and an extra
+
+    settings(options, _machine(options), trl.setting_names(options.method), seed=options.seed)
 
 
 def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
@@ -166,7 +187,8 @@ def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
         seed=options.seed,
         labels=rows.labels,
         longest=policy.longest,
-        weight_bytes=policy.weight_bytes,
+        # Which has a say on a GPU alone, and of a GGUF file takes seconds.
+        weight_bytes=0 if machine.device == "cpu" else inputs.weight_bytes(found),
     )
     versions = {**runs.versions(), **trl.versions()}
     parts = {
@@ -229,6 +251,7 @@ def _train(plan: _Plan, progress: Progress, warn: Callable[[str], None]) -> "Tra
         rows=plan.rows.taken,
         held_out=plan.held_out.taken if plan.held_out else (),
         threads=options.threads or devices.THREADS,
+        sharded=plan.machine.sharded,
         trust_remote_code=options.trust_remote_code,
     )
     return trl.train(job, progress, warn)
@@ -333,9 +356,7 @@ def align_file(
         OptionError: options that do not fit each other; what TRL refuses; a missing library.
         OutputError: the folder holds something else, or a run that was stopped.
     """
-    for module in ("trl", "peft"):
-        if find_spec(module) is None:
-            raise missing_extra(module, "flr align", "'.[train]' in a clone of flr")
+    check_possible(options)
     plan = _plan(source, output, options)
     if folder.is_done(output, plan.run_key):
         record = folder.read_record(output)

@@ -116,11 +116,13 @@ class Machine:
         device: `cpu` or `cuda`.
         dtype: `bf16`, `fp16` or `fp32`: what is computed in; weights are kept in fp32.
         processes: how many train together.
+        sharded: whether they share the weights out among them (FSDP).
     """
 
     device: str
     dtype: str
     processes: int = 1
+    sharded: bool = False
 
 
 def shared_out(options: TrainingOptions, processes: int) -> tuple[int, int]:
@@ -210,8 +212,9 @@ def settings(
         "per_device_eval_batch_size": micro,
         "gradient_accumulation_steps": times,
         "max_length": min(options.max_length, longest or options.max_length),
-        # The first policy is asked once about every row, and need not stay in memory.
-        "precompute_ref_log_probs": True,
+        # The first policy is asked once about every row, and need not stay in memory. With an
+        # adapter it is the policy without it, which TRL would ask before it is shared out.
+        "precompute_ref_log_probs": not (machine.sharded and options.lora),
         "bf16": machine.dtype == "bf16",
         "fp16": machine.dtype == "fp16",
         "use_cpu": on_cpu,

@@ -8,12 +8,11 @@ whole is marked; and what they have made is saved as a folder that transformers 
 import dataclasses
 import json
 import logging
-import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -62,6 +61,7 @@ class Job:
         rows: to train on, in TRL's form.
         held_out: to evaluate on; may be empty.
         threads: of torch on the CPU.
+        sharded: whether processes share the weights out among them.
         trust_remote_code: run code that comes with the policy.
     """
 
@@ -76,6 +76,7 @@ class Job:
     rows: Sequence[Mapping[str, Any]]
     held_out: Sequence[Mapping[str, Any]]
     threads: int
+    sharded: bool
     trust_remote_code: bool
 
 
@@ -117,8 +118,12 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("trl", "datasets")}
 
 
+class _Finished(Exception):  # noqa: N818 - nothing is wrong
+    """The checkpoint that is gone on from is that of the last step."""
+
+
 class _Follow(transformers.TrainerCallback):
-    """Tells of progress, watches the loss, marks whole checkpoints."""
+    """Tells of progress, watches the loss, marks whole checkpoints, ends after the last step."""
 
     def __init__(self, job: Job, progress: Progress, spent: Spent) -> None:
         self.job, self.progress, self.spent_before = job, progress, spent
@@ -136,6 +141,17 @@ class _Follow(transformers.TrainerCallback):
         _, state, _ = given
         self.begun = time.perf_counter()
         self.progress(state.global_step, state.max_steps, 0)
+
+    def on_epoch_begin(self, *given: Any, **_: Any) -> None:
+        """Looks whether there is a step to do.
+
+        Raises:
+            _Finished: there is none. Going on in an epoch that all steps do not fill, transformers
+                does one step before it looks.
+        """
+        _, state, _ = given
+        if state.global_step >= state.max_steps:
+            raise _Finished
 
     def on_step_end(self, *given: Any, **_: Any) -> None:
         """One step more."""
@@ -209,20 +225,35 @@ def _overheard(warn: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _worded(job: Job) -> Iterator[None]:
-    """Maps what TRL, and the memory, refuse to errors of ours."""
+    """Maps what the memory refuses, and a loss that TRL has not, to errors of ours."""
     try:
         yield
-    except FlrError:
-        raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _too_large(job) from error
-    except (ValueError, TypeError, NotImplementedError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise OptionError(f"TRL does not take these settings: {lines[0]}") from error
     except RuntimeError as error:
         if "can't allocate memory" not in str(error):  # how torch says it of a CPU
             raise
         raise _too_large(job) from error
+    except ValueError as error:
+        if not str(error).startswith("Unknown loss type"):  # which is seen at the first step
+            raise
+        raise _refused(error) from error
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Maps what TRL refuses of its settings to errors of ours."""
+    try:
+        yield
+    except FlrError:
+        raise
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> OptionError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return OptionError(f"TRL does not take these settings: {lines[0]}")
 
 
 def _too_large(job: Job) -> ModelError:
@@ -236,14 +267,8 @@ def _too_large(job: Job) -> ModelError:
 def _configured(job: Job) -> Any:
     """TRL's configuration; on a machine with several GPUs this is where processes meet."""
     _, configuration = TRAINERS[job.method]
-    args = configuration(output_dir=str(job.work), **job.settings)
-    if args.n_gpu > 1:
-        raise OptionError(
-            f"{args.n_gpu} GPUs are seen by one process: start with `accelerate launch -m flr "
-            "align ...` to use them all (docs/align.md), or show it one, as "
-            "CUDA_VISIBLE_DEVICES=0 flr align ..."
-        )
-    return args
+    with _settled():
+        return configuration(output_dir=str(job.work), **job.settings)
 
 
 def _tables(job: Job, args: Any) -> dict[str, Any]:
@@ -288,18 +313,19 @@ def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
     model.requires_grad_(True)  # which a merged adapter leaves frozen
     # Where TRL wants the first policy beside this one, it would read it from the folder that this
     # one came from, without an adapter that was merged.
-    sharded = bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    sharded = bool(args.fsdp) or job.sharded
     needed = job.adapter is None and (sharded or not args.precompute_ref_log_probs)
-    trainer = kind(
-        model=model,
-        ref_model=deepcopy(model) if needed else None,
-        args=args,
-        train_dataset=tables["train"],
-        eval_dataset=tables.get("held_out"),
-        processing_class=job.tokenizer,
-        peft_config=_adapter(job),
-        callbacks=[follow],
-    )
+    with _settled():
+        trainer = kind(
+            model=model,
+            ref_model=deepcopy(model) if needed else None,
+            args=args,
+            train_dataset=tables["train"],
+            eval_dataset=tables.get("held_out"),
+            processing_class=job.tokenizer,
+            peft_config=_adapter(job),
+            callbacks=[follow],
+        )
     trainer.remove_callback(transformers.PrinterCallback)
     if args.precompute_ref_log_probs:
         trainer.ref_model = None  # it has answered, and is not asked again
@@ -336,7 +362,8 @@ def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
         before = None
         if job.held_out and not trainer.is_fsdp_enabled:
             before = _evaluated(trainer)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with suppress(_Finished):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         spent = follow.spent
         log = [dict(entry) for entry in trainer.state.log_history]
         after = _evaluated(trainer) if job.held_out else None
