@@ -185,7 +185,7 @@ def trained(arm: str, seed: int, scored: Path, work: Path, rate: float, name: st
         learning_rate=rate,
         max_steps=STEPS,
         batch_size=BATCH,
-        micro_batch=1,  # prompts differ in length: together most of a batch would be padding
+        micro_batch=1,
         seed=seed,
         resume=True,
     )

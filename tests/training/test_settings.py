@@ -111,11 +111,12 @@ def test_classes_are_balanced_by_weights_unless_they_are_given():
 @given(batch=st.integers(1, 64), micro=st.integers(1, 64), processes=st.sampled_from([1, 2, 4, 8]))
 def test_a_batch_is_shared_out_whole(batch: int, micro: int, processes: int):
     options = TrainingOptions(batch_size=batch, micro_batch=micro)
+    machine = Machine(device="cuda", dtype="bf16", processes=processes)
     if batch % processes:
         with pytest.raises(OptionError, match=f"give a multiple of {processes}"):
-            shared_out(options, processes)
+            shared_out(options, machine)
         return
-    held, times = shared_out(options, processes)
+    held, times = shared_out(options, machine)
     assert held * times * processes == batch
     assert held <= micro
 
@@ -124,9 +125,16 @@ def test_kto_refuses_to_compare_a_row_with_itself():
     for batch, micro in ((7, 4), (4, 1)):
         options = TrainingOptions(method="kto", batch_size=batch, micro_batch=micro)
         with pytest.raises(OptionError, match="compares rows with their neighbours"):
-            shared_out(options, 1)
+            shared_out(options, GPU)
     free = TrainingOptions(method="kto", batch_size=7, loss="apo_zero_unpaired")
-    assert shared_out(free, 1) == (1, 7)
+    assert shared_out(free, GPU) == (1, 7)
+
+
+def test_pairs_are_trained_on_one_by_one_on_cpu_unless_told_otherwise():
+    assert shared_out(TrainingOptions(), CPU) == (1, 16)
+    assert shared_out(TrainingOptions(), GPU) == (4, 4)
+    assert shared_out(TrainingOptions(micro_batch=2), CPU) == (2, 8)
+    assert shared_out(TrainingOptions(method="kto"), CPU) == (4, 4)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ OURS: Mapping[str, str] = {
 }
 """Settings of TRL's that resuming rests on, and what to do in place of giving them."""
 
+TOGETHER = 4
+"""Rows that a process holds at once, where nothing else was said."""
+
 _WEIGHTS = ("desirable_weight", "undesirable_weight")
 
 
@@ -76,9 +79,10 @@ class TrainingOptions:
     batch_size: int = 16
     """Rows of an optimizer step, over all processes; with fewer the direction is noise, and with
     more a small file gives too few steps."""
-    micro_batch: int = 4
-    """Most rows in memory at once in each process; kto compares rows with their neighbours, and
-    wants 4."""
+    micro_batch: int | None = None
+    """Most rows in memory at once in each process [default: 4; 1 for dpo on CPU, where padding rows
+    to the longest of them costs more than holding them together gains]. kto compares rows with
+    their neighbours, and wants 4."""
     max_length: int = 2048
     """Longest row, tokens of prompt and response, or what the policy takes if that is less. TRL
     would cut what is longer (its own limit is 1024), so such a row stops the run; see --check."""
@@ -125,27 +129,29 @@ class Machine:
     sharded: bool = False
 
 
-def shared_out(options: TrainingOptions, processes: int) -> tuple[int, int]:
+def shared_out(options: TrainingOptions, machine: Machine) -> tuple[int, int]:
     """Rows that a process holds at once, and how often it does so for one optimizer step.
 
     Raises:
         OptionError: a batch that the processes cannot share, or of single rows for kto.
 
     Example:
-        >>> shared_out(TrainingOptions(batch_size=10, micro_batch=4), processes=1)
+        >>> shared_out(TrainingOptions(batch_size=10), Machine(device="cuda", dtype="bf16"))
         (2, 5)
     """
+    processes = machine.processes
     each, rest = divmod(options.batch_size, processes)
     if rest or not each:
         raise OptionError(
             f"--batch-size {options.batch_size} cannot be shared by {processes} processes; give a "
             f"multiple of {processes}"
         )
-    most = min(each, options.micro_batch)
+    alone = options.method == "dpo" and machine.device == "cpu"
+    most = min(each, options.micro_batch or (1 if alone else TOGETHER))
     micro = max(count for count in range(1, most + 1) if each % count == 0)
     if micro == 1 and options.method == "kto" and options.loss != "apo_zero_unpaired":
         raise OptionError(
-            f"--batch-size {options.batch_size}, --micro-batch {options.micro_batch}: each process "
+            f"--batch-size {options.batch_size}, --micro-batch {most}: each process "
             "would hold one row at a time, and kto compares rows with their neighbours; give a "
             "batch size that 4 divides, or --loss apo_zero_unpaired"
         )
@@ -188,7 +194,7 @@ def settings(
     Example:
         >>> made = settings(
         ...     TrainingOptions(batch_size=8, trl={"warmup_steps": "2"}),
-        ...     Machine(device="cpu", dtype="bf16"), ["warmup_steps", "activation_checkpointing"],
+        ...     Machine(device="cuda", dtype="bf16"), ["warmup_steps", "activation_checkpointing"],
         ...     seed=0, longest=1024,
         ... )
         >>> made["per_device_train_batch_size"], made["max_length"], made["warmup_steps"]
@@ -198,7 +204,7 @@ def settings(
         if name not in known:
             near = did_you_mean(name, sorted(known))
             raise OptionError(f"--trl.{name}: TRL's configuration has no such setting.{near}")
-    micro, times = shared_out(options, machine.processes)
+    micro, times = shared_out(options, machine)
     on_cpu = machine.device == "cpu"
     # Transformers 5 has given it another name, and warns of the old one.
     new, old = "activation_checkpointing", "gradient_checkpointing"
