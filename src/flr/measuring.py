@@ -232,3 +232,7 @@ def skippable(
         (RenderError, on_refused),
     )
     return tuple(kind for kind, policy in policies if policy == "skip")
+
+
+SKIP_ALL = skippable(on_overflow="skip", on_special="skip", on_refused="skip")
+"""For those who leave out every conversation that cannot be measured, and say so."""

@@ -221,7 +221,7 @@ def test_what_a_judge_says_is_held_against_what_it_says_of_the_other():
     rest = Rewards({"judge:M": dict(zip(places, (0.1, 0.5), strict=True))})
     texts = numbered(["a", "b"])
     judged = policy(texts, judged=prefers, against=rest)
-    found = figures({"A": policy(texts), "B": judged}, EACH_ALONE)
+    found = figures({"A": policy(numbered(["A", "B"])), "B": judged}, EACH_ALONE)
     assert found["against"]["B"]["win_rate"]["judge:M"]["value"] == 0.75
     assert found["against"]["B"]["difference"]["judge:M"]["value"] == value(0.4)
     assert found["policies"]["B"]["figures"]["reward"]["judge:M"]["value"] == value(0.7)

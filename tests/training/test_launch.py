@@ -46,7 +46,9 @@ def test_two_processes_make_one_model_as_one_does(tmp_path: Path, tiny_model: Pa
     shown, record = launched(tmp_path, tiny_model)
     alone = aligned(tmp_path, tiny_model).record
     assert (record["steps"], record["machine"]["processes"]) == (6, 2)
-    assert record["settings"]["per_device_train_batch_size"] == 2
+    settings = record["settings"]
+    held = settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"]
+    assert held == 2, "of the batch of four"
     assert record["tokens"] == alone["tokens"]
     one, other = (
         load_file(tmp_path / name / "model.safetensors") for name in ("policy", "together")

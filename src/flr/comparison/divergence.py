@@ -19,7 +19,7 @@ from flr.engines.divergence import Divergence
 from flr.errors import OptionError, RenderError
 from flr.filling import Progress, block_key, fill
 from flr.loading import Parts, load_weights, prepare_sets
-from flr.measuring import Wanted
+from flr.measuring import SKIP_ALL, Wanted
 from flr.options import ModelOptions
 from flr.runs import Store
 from flr.types import Conversation, Message
@@ -100,8 +100,7 @@ class DivergencePass:
     ) -> None:
         self.options, self.workers = options, workers
         self.parts, self.reference = (
-            prepare_sets(one, (), Wanted(response=True), (RenderError,))
-            for one in (options, reference)
+            prepare_sets(one, (), Wanted(response=True), SKIP_ALL) for one in (options, reference)
         )
         self._check_vocabularies()
         self.fingerprint: Mapping[str, Any] = {

@@ -18,7 +18,7 @@ from flr.engines.classifier import Classifier
 from flr.errors import RenderError
 from flr.filling import Progress, fill
 from flr.loading import Parts, make_classifier, prepare_sets
-from flr.measuring import Measured, Skipped, Values, Wanted
+from flr.measuring import SKIP_ALL, Measured, Skipped, Values, Wanted
 from flr.options import ModelOptions
 from flr.runs import Store
 from flr.types import Conversation, FollowUpSet
@@ -85,7 +85,7 @@ class ModelPass(Pass):
         self.options, self.workers, self._asks = options, workers, asks
         self.of_responses = asks is None
         # A benchmark's rows are nobody's to mend: what a template cannot take is left out, counted.
-        self.parts: Parts = prepare_sets(options, followup_sets, wanted, (RenderError,))
+        self.parts: Parts = prepare_sets(options, followup_sets, wanted, SKIP_ALL)
         self.fingerprint = self.parts.fingerprint
 
     def asks(self, item: Item) -> tuple[Conversation, ...]:
@@ -109,7 +109,7 @@ class ClassifierPass(Pass):
 
     def __init__(self, options: ModelOptions) -> None:
         self.options = options
-        self.parts = prepare_sets(options, (), Wanted(response=True), (RenderError,))
+        self.parts = prepare_sets(options, (), Wanted(response=True), SKIP_ALL)
         self.fingerprint = {**self.parts.fingerprint, "wanted": "classifier"}
 
     def asks(self, item: Item) -> tuple[Conversation, ...]:
