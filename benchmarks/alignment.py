@@ -279,7 +279,7 @@ def measured(views: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any
         "verifiable": [float(row["passes"][name]) for row in checked],
         "characters": [float(len(row["responses"][name][0])) for row in items],
         "unfinished": [float(row["finish_reasons"][name][0] == "length") for row in items],
-        **{figure: figures[figure]["value"] for figure in OF_POLICY if figure in figures},
+        **{figure: figures[figure]["value"] for figure in OF_POLICY if figures[figure]},
     }
 
 
