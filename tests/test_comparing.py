@@ -606,3 +606,25 @@ def test_kill_9_loses_no_finished_block(tmp_path: Path, tiny_model: Path, other:
     for name in ("items.jsonl", "policy-1.responses.jsonl"):
         made = (tmp_path / "out" / name).read_bytes()
         assert made == (tmp_path / "undisturbed" / name).read_bytes()
+
+
+def test_nothing_of_earlier_results_stays_beside_new_ones(
+    tmp_path: Path, tiny_model: Path, other: Path, checked: Any
+):
+    policies = {"A": tiny_model, "B": other}
+    before = run(tmp_path, policies, verifiable=True, export="alpaca-eval").results
+    assert before["noise_floor"].keys() == {"flr:mean:short", "length"}
+    derived = ("verifiable.jsonl", "policy-2.alpaca-eval.json")
+    assert all((tmp_path / "out" / name).exists() for name in derived)
+    run(tmp_path, {"A": tiny_model}, force=True)
+    assert not any((tmp_path / "out" / name).exists() for name in derived)
+    assert (tmp_path / "out" / "policy-2.responses.jsonl").exists(), "what was sampled is kept"
+
+
+def test_a_file_of_somebody_else_is_not_removed(tmp_path: Path, tiny_model: Path):
+    (tmp_path / "out").mkdir()
+    for name in ("verifiable.jsonl", "policy-1.alpaca-eval.json"):
+        (tmp_path / "out" / name).write_text("mine")
+    run(tmp_path, {"A": tiny_model})
+    for name in ("verifiable.jsonl", "policy-1.alpaca-eval.json"):
+        assert (tmp_path / "out" / name).read_text() == "mine"

@@ -105,7 +105,9 @@ def compare_policies(
 
 
 def _forget(output: Path) -> None:
-    """Removes what an earlier comparison made that this one may not replace."""
+    """Removes what an earlier comparison made that this one may not replace; nothing of others."""
+    if not (output / result_files.RESULTS).exists():
+        return
     for path in (output / "verifiable.jsonl", *output.glob("policy-*.alpaca-eval.json")):
         path.unlink(missing_ok=True)
 

@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from benchmarks.alignment import ARMS, DRAWN, FIRST, RUN, SEEDS, TUNE, figures, main, rewarded
+from benchmarks.alignment import (
+    ARMS,
+    DRAWN,
+    FIRST,
+    OF_POLICY,
+    RUN,
+    SEEDS,
+    TUNE,
+    figures,
+    main,
+    measured,
+    rewarded,
+)
 
 ROWS = [
     {
@@ -107,3 +119,20 @@ def test_report_of_three_files(tmp_path: Path):
     found = json.loads(output.read_text("utf-8"))
     assert found["seeds"] == [0, 1, 2]
     assert found["arms"]["flr"]["against random"]["user"]["won"]["value"] == 1.0
+
+
+def test_the_numbers_of_a_policy_and_of_the_first_which_has_no_divergence():
+    item = {
+        "responses": {"a": ["four"]},
+        "finish_reasons": {"a": ["length"]},
+        "rewards": {"flr": {"a": [None]}, "length": {"a": [4.0]}},
+    }
+    known: dict[str, Any] = {name: {"value": 0.5} for name in OF_POLICY}
+    for divergence in ({"value": 0.25}, None):
+        results = {"policies": {"a": {"figures": {**known, "divergence": divergence}}}}
+        view = {"items": [item], "checked": [{"passes": {"a": True}}], "results": results}
+        found = measured({"user": view, "role-switched": view}, "a")
+        assert found["reward, user"] == found["reward, role-switched"] == [None]
+        assert (found["characters"], found["unfinished"]) == ([4.0], [1.0])
+        assert (found["verifiable"], found["distinct_1"]) == ([1.0], 0.5)
+        assert found.get("divergence") == (divergence and 0.25)
