@@ -11,10 +11,11 @@ import pytest
 import torch
 import yaml
 
-from flr import followups, io, sources
+from flr import io, sources
 from flr.cli.main import run
-from flr.errors import InputError, OptionError, OutputError, UserError
-from flr.loop import LoopOptions, halves, parted, run_loop
+from flr.errors import InputError, OptionError, OutputError
+from flr.loop import parted, run_loop
+from flr.loop_options import LoopOptions
 
 KTO: dict[str, Any] = {"method": "kto", "label_quantile": 0.4, "min_margin": None}
 PROMPTS = [{"prompt": f"What is {n}? \U0001f375", "id": n} for n in range(8)]
@@ -296,14 +297,6 @@ def test_status(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "holds no loop" in capsys.readouterr().err
 
 
-def test_halves_of_a_set():
-    short = followups.load("short")
-    assert halves("short", short, None).choosing == "short:understanding+relevance+correctness"
-    for choosing in ("+".join(short.categories), ""):
-        with pytest.raises(UserError, match=r"some have to choose|has no category"):
-            halves("short", short, choosing)
-
-
 @pytest.mark.parametrize(
     ("weights", "said"),
     [({"following": 2.0}, "--weights.following: .*judges"), ({"fit": 2.0}, "fit")],
@@ -325,19 +318,3 @@ def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):
         parted(source(tmp_path), options(tiny_model, evaluate_on=str(mine)))
     with pytest.raises(InputError, match="cannot be split"):
         parted(source(tmp_path, PROMPTS[:1]), options(tiny_model))
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"rounds": 0}, "--rounds 0"),
-        ({"held_out": 1.0}, "--held-out 1.0"),
-        ({"label_quantile": 0.3}, "--label-quantile is for single responses"),
-        ({"loss": "kto"}, "--loss kto"),
-        ({"n": 1}, "--n 1: a pair needs two responses"),
-        ({**KTO, "label_quantile": None}, "--method kto: .*--label-quantile 0.3"),
-    ],
-)
-def test_options_that_cannot_be(tiny_model: Path, given: dict[str, Any], said: str):
-    with pytest.raises(OptionError, match=said):
-        options(tiny_model, **given)

@@ -22,32 +22,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 from flr import followups, io, loop_state, runs
 from flr.comparing import CompareOptions, compare_policies
-from flr.errors import InputError, OptionError, OutputError, Problem
+from flr.errors import InputError, OutputError, Problem
 from flr.files import make_folder, write_text
 from flr.labelling import LabelOptions
+from flr.loop_options import ALIGNED, LoopOptions, check_weights, halves, options_of
 from flr.loop_state import LoopState, Stage
 from flr.messages import comparable
 from flr.mined.rows import Made, split
 from flr.mining import MineOptions, ProgressOf, mine_file
-from flr.options import check_positive
 from flr.pairing import PairingOptions
 from flr.prompts import PromptOfRow
 from flr.report.loop.html import page
-from flr.sample_file import SampleOptions
-from flr.score_file import ScoreOptions
-from flr.scoring import merged_weights
 from flr.training.preference import AlignOptions, TrainingOptions, align_file, check_possible
-from flr.types import FollowUpSet
 
 PROMPTS, EVALUATION = ("train.jsonl", "evaluation.jsonl"), "evaluation"
 RESULTS, REPORT = "results.json", "report.html"
-
-_ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}
-"""How every round is trained, whatever the options of the loop say of its prompts."""
 
 _BY_STAGE = (PairingOptions, LabelOptions, TrainingOptions)
 """Options that concern one stage alone."""
@@ -58,126 +51,6 @@ STAGE_OF: Mapping[str, Stage] = {
     "responses for the noise floor": "mine",
 }
 """The stage of a round that is told of its progress under this name by `flr mine`, in order."""
-
-Options = TypeVar("Options")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, SampleOptions):
-    """How a policy is improved round by round."""
-
-    rounds: int = 2
-    """How many times responses are sampled and the policy is trained on what is mined of them; the
-    same command with more goes on."""
-    choosing: str | None = None
-    """Categories of the follow-up set that choose pairs, as relevance+correctness; the others judge
-    [default: the first half]."""
-    held_out: float = 0.1
-    """Part of the prompts that is kept for evaluation, at least one; none of them is trained on."""
-    evaluate_on: str | None = None
-    """File or dataset id of other prompts for evaluation, in place of --held-out."""
-    follow_policy: bool = False
-    """Let the policy of the round before be the follow-up model that chooses pairs; --model goes on
-    judging."""
-    verifiable: bool = False
-    """Evaluate on the verifiable prompts too."""
-
-    def __post_init__(self) -> None:
-        for kind in (ScoreOptions, PairingOptions, LabelOptions, TrainingOptions):
-            kind.__post_init__(self)
-        check_positive("rounds", self.rounds)
-        if not 0 < self.held_out < 1:
-            raise OptionError(f"--held-out {self.held_out}; above 0 and below 1 was expected")
-        _as(MineOptions, self, format=self.format, held_out=0.0)  # which checks what is mined
-        self._check_choice()
-        _as(AlignOptions, self, **_ALIGNED)  # and what is trained
-
-    def _check_choice(self) -> None:
-        """Raises where `flr mine` would find nothing to choose by, or from."""
-        if self.method == "dpo" and self.n < 2:
-            raise OptionError(f"--n {self.n}: a pair needs two responses to a prompt; 2 or more")
-        by_zero = self.label_threshold is None and self.label_quantile is None
-        if self.method == "kto" and by_zero and self.reward != "pmi":
-            raise OptionError(
-                "--method kto: a label is absolute, and so must the reward be; give "
-                "--label-quantile 0.3, or a --label-threshold of your own, or --reward pmi, whose "
-                "0 means no better than nothing"
-            )
-
-    @property
-    def format(self) -> str:
-        """The form of what is mined."""
-        return "trl" if self.method == "dpo" else "trl-kto"
-
-
-def _as(kind: type[Options], given: Any, **changes: Any) -> Options:
-    """The options of one verb among those of the loop."""
-    names = [field.name for field in fields(kind)]  # pyright: ignore[reportArgumentType]
-    taken = {name: getattr(given, name) for name in names if hasattr(given, name)}
-    return kind(**{**taken, **changes})
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Halves:
-    """A follow-up set in two, by name.
-
-    Args:
-        choosing: what pairs are chosen by.
-        judging: what policies are judged by.
-    """
-
-    choosing: str
-    judging: str
-
-
-def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
-    """The categories that choose, and the others.
-
-    Args:
-        name: of the set, as it is given to `followups.load`, perhaps with some categories.
-        whole: the set.
-        choosing: categories with + between; None for the first half.
-
-    Raises:
-        FollowUpError: a category that the set has not.
-        OptionError: nothing is left to judge by.
-
-    Example:
-        >>> halves("short", followups.load("short"), "following+relevance").judging
-        'short:understanding+correctness+engagingness+informativeness'
-        >>> some = "short:relevance+correctness"
-        >>> halves(some, followups.load(some), None)
-        Halves(choosing='short:relevance', judging='short:correctness')
-    """
-    known = whole.categories
-    named = known[: len(known) // 2] if choosing is None else choosing.split("+")
-    chosen = followups.part(whole, named).categories if named else ()
-    others = [one for one in known if one not in chosen]
-    if not chosen or not others:
-        raise OptionError(
-            f"follow-up set {whole.name!r} has {', '.join(known)}: some have to choose pairs and "
-            "some to judge; give --choosing fewer of them, or another --set"
-        )
-    base, _ = followups.parted(name)
-    return Halves(f"{base}:{'+'.join(chosen)}", f"{base}:{'+'.join(others)}")
-
-
-def _check_weights(weights: Mapping[str, float], whole: FollowUpSet, choosing: FollowUpSet) -> None:
-    """Raises for weights that no reward has.
-
-    Raises:
-        OptionError: of a category that the set has not, or that judges.
-    """
-    merged_weights(whole, weights)
-    for name in weights:
-        if name not in choosing.categories:
-            raise OptionError(
-                f"--weights.{name}: weights are of the categories that choose pairs, "
-                f"{', '.join(choosing.categories)}; {name} judges, and judges by the set's own "
-                "weight; leave it out, or name it in --choosing"
-            )
-    merged_weights(choosing, weights)
 
 
 @final
@@ -243,7 +116,7 @@ class _Loop:
         self.progress_of, self.warn = progress_of, warn
         whole = followups.load(options.set)
         self.halves = halves(options.set, whole, options.choosing)
-        _check_weights(options.weights, whole, followups.load(self.halves.choosing))
+        check_weights(options.weights, whole, followups.load(self.halves.choosing))
         self.computed = False
 
     def policy(self, number: int) -> str:
@@ -266,7 +139,7 @@ class _Loop:
         }
         if number > 1:
             changes |= {"policy_revision": None, "policy_chat_template": None}
-        options = _as(MineOptions, self.options, **changes)
+        options = options_of(MineOptions, self.options, **changes)
         if self.options.follow_policy:
             revision, template = options.policy_revision, options.policy_chat_template
             options = replace(options, model=policy, revision=revision, chat_template=template)
@@ -296,13 +169,13 @@ class _Loop:
     def align(self, number: int, pairs: Path) -> None:
         """Trains the policy of the round before on the pairs."""
         self.state.begin(number, "align")
-        changes = {**_ALIGNED, "policy": self.policy(number - 1)}
+        changes = {**ALIGNED, "policy": self.policy(number - 1)}
         if number > 1:
             changes |= {"policy_revision": None, "policy_chat_template": None}
         report = align_file(
             str(pairs),
             Path(self.policy(number)),
-            _as(AlignOptions, self.options, **changes),
+            options_of(AlignOptions, self.options, **changes),
             self.progress_of(f"round {number}: steps"),
             self.warn,
         )
@@ -323,7 +196,7 @@ class _Loop:
             return known
         self.state.begin(number, "evaluate")
         policies = {f"round {at}": self.policy(at) for at in range(number + 1)}
-        options = _as(
+        options = options_of(
             CompareOptions,
             self.options,
             reward=f"flr:{self.options.reward}:{self.halves.judging}",
@@ -460,7 +333,7 @@ def run_loop(
         OutputError: the folder cannot be written, or holds another loop or what no loop made.
         UserError: what the options name cannot be found or used, or nothing is mined.
     """
-    check_possible(_as(AlignOptions, options, **_ALIGNED))
+    check_possible(options_of(AlignOptions, options, **ALIGNED))
     if options.max_new_tokens >= options.max_length:
         warn(
             f"--max-new-tokens {options.max_new_tokens}: responses may be too long for "

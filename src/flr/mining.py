@@ -48,24 +48,39 @@ class MineOptions(OutputOptions, LabelOptions, PairingOptions, ScoreOptions, Sam
         for field in fields(LabelOptions if self.is_paired else PairingOptions):
             if field.name != "keep_unfinished" and getattr(self, field.name) != field.default:
                 name = field.name.replace("_", "-")
-                what = "single responses" if self.is_paired else "pairs"
-                raise OptionError(f"--{name} is for {what}, and --format {self.format} has none")
+                theirs, ours = "single responses", "pairs"
+                if not self.is_paired:
+                    theirs, ours = ours, theirs
+                raise OptionError(f"--{name} is for {theirs}, and {self.format} holds {ours}")
 
 
-def _check_choice(rows: Sequence[Row], stage: Stage, options: MineOptions) -> None:
-    """Raises where there is nothing to choose from, or no sense of what is good."""
-    if stage == "sample" and options.is_paired and options.n < 2:
-        raise OptionError(f"--n {options.n}: a pair needs two responses to a prompt; 2 or more")
-    most = max(len(row.conversations) for row in rows)
-    if stage != "sample" and options.is_paired and most < 2:
-        raise UserError("no row has two responses, of which a pair could be made")
+def check_wanted(options: MineOptions, stage: Stage) -> None:
+    """Raises where the options leave nothing to choose from, or no sense of what is good.
+
+    Args:
+        options: of the run.
+        stage: that it begins with.
+
+    Raises:
+        OptionError: pairs of one response; labels by a reward that is not absolute.
+    """
+    if options.is_paired:
+        if stage == "sample" and options.n < 2:
+            raise OptionError(f"--n {options.n}: a pair needs two responses to a prompt; 2 or more")
+        return
     by_zero = options.label_threshold is None and options.label_quantile is None
-    if by_zero and not options.is_paired and (stage == "pair" or options.reward != "pmi"):
+    if by_zero and (stage == "pair" or options.reward != "pmi"):
         raise OptionError(
-            f"--format {options.format}: a label is absolute, and so must the reward be; give "
+            f"{options.format} holds labels; a label is absolute, and so must the reward be; give "
             "--label-quantile 0.3, or a --label-threshold of your own"
             + ("" if stage == "pair" else ", or --reward pmi, whose 0 means no better than nothing")
         )
+
+
+def _check_rows(rows: Sequence[Row], stage: Stage, options: MineOptions) -> None:
+    most = max(len(row.conversations) for row in rows)
+    if stage != "sample" and options.is_paired and most < 2:
+        raise UserError("no row has two responses, of which a pair could be made")
 
 
 def _run_key(
@@ -158,7 +173,8 @@ def mine_file(
     items = io.items(source, split=options.split, limit=options.limit)
     stage = first_stage(source, items)
     rows = rows_of(source, items, stage)
-    _check_choice(rows, stage, options)
+    check_wanted(options, stage)
+    _check_rows(rows, stage, options)
     files.check(source, rows, output, options, stage)
     options = divided(options, options.workers)
     parts = None if stage == "pair" else prepare(_bearing(options))

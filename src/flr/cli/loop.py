@@ -13,7 +13,8 @@ from rich.text import Text
 from flr import loop_state
 from flr.cli.progress import bars
 from flr.errors import UserError
-from flr.loop import REPORT, LoopOptions, run_loop
+from flr.loop import REPORT, run_loop
+from flr.loop_options import LoopOptions
 from flr.loop_state import LoopState, StageState
 from flr.report.shown import printable
 
