@@ -69,7 +69,7 @@ def test_what_mine_writes_is_trained_on(tmp_path: Path, tiny_model: Path, method
     assert record["rows"] == record["rows_trained_on"] == len(io.read(str(source)))
     assert record["rows_held_out"] == len(io.read(str(held_out))) > 0
     assert record["input_sha256"] == runs.file_sha256(source)
-    assert report.computed == record["steps"] > 0
+    assert report.computed == record["steps"] + 1 > 1
     assert record["held_out_figures"].keys() == {"before", "after"}
     assert not same(tmp_path / "policy", tiny_model)
     if method == "dpo":
@@ -186,7 +186,7 @@ def test_a_run_stopped_after_its_last_step_does_no_step_more(
             aligned(tmp_path, tiny_model, "stopped", **given)
     assert (tmp_path / "stopped" / "checkpoints" / "checkpoint-4" / "whole.json").exists()
     done = aligned(tmp_path, tiny_model, "stopped", resume=True, **given)
-    assert (whole.computed, done.computed) == (4, 0)
+    assert (whole.computed, done.computed) == (5, 1)
     assert same(tmp_path / "whole", tmp_path / "stopped")
     for name in ("loss", "curves", "tokens", "held_out_figures", "steps"):
         assert done.record[name] == whole.record[name], name
@@ -227,7 +227,7 @@ def test_the_same_command_again_computes_nothing(tmp_path: Path, tiny_model: Pat
     assert (again.computed, again.record, told) == (0, first.record, [(6, 6, 0)])
     with pytest.raises(OutputError, match=r"beta 0.1, now 0.2.*--force"):
         aligned(tmp_path, tiny_model, beta=0.2)
-    assert aligned(tmp_path, tiny_model, beta=0.2, force=True).computed == 6
+    assert aligned(tmp_path, tiny_model, beta=0.2, force=True).computed == 7
     assert aligned(tmp_path, tiny_model, beta=0.2, force=True).computed == 0
 
 
@@ -357,7 +357,7 @@ def test_a_half_written_file_is_named_whatever_is_accepted(tmp_path: Path, tiny_
 def test_one_pair_is_trained_on(tmp_path: Path, tiny_model: Path):
     row = {**PAIRS[0], "chosen": said("a\x00b \U0001f44d\U0001f3fd"), "rejected": said("no " * 400)}
     report = align_file(put(tmp_path / "one.jsonl", [row]), tmp_path / "p", options(tiny_model))
-    assert (report.computed, report.record["rows_trained_on"]) == (1, 1)
+    assert (report.computed, report.record["rows_trained_on"]) == (2, 1)
     assert not same(tmp_path / "p", tiny_model)
 
 

@@ -348,7 +348,7 @@ def align_file(
         warn: told what `flr check` finds, and what TRL warns of.
 
     Returns:
-        The record, and how many steps were done now.
+        The record, and how many steps were done now, with saving as one more.
 
     Raises:
         InputError: rows that TRL would misread or lose.
@@ -374,4 +374,4 @@ def align_file(
         record = _record(plan, found, done)
         if mine:
             record = folder.finish(output, done.model, record, card(record))
-    return Report(record, computed=done.computed)
+    return Report(record, computed=done.computed + 1)
