@@ -25,8 +25,8 @@ LAYERS = {
     "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.*",
-    5: "explaining bench_record benching comparing loop integrations integrations.* report "
-    "report.*",
+    5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
+    "report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""

@@ -113,7 +113,7 @@ texts = st.one_of(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     turns=st.lists(texts, min_size=1, max_size=2),
     response=texts,
@@ -131,7 +131,7 @@ def test_any_text_gives_the_rows_of_the_truth(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(prompt=texts, response=texts)
 def test_any_response_gives_the_row_of_the_truth(name: str, prompt: str, response: str) -> None:
     # this template removes line breaks before a response, which is no longer the text then

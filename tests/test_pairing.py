@@ -24,7 +24,7 @@ from flr.pairing import (
 from flr.responses import Group, left_out, usable
 
 NAN, INF = float("nan"), float("inf")
-unhurried = settings(max_examples=60, deadline=None)
+unhurried = settings(max_examples=60)
 CHOICES, CONTROLS = get_args(Choose), get_args(LengthControl)
 
 

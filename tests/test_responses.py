@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flr.responses import MAX_REWARD, Group, Response, left_out, length_slope, ranked, usable
 
 NAN, INF = float("nan"), float("inf")
-unhurried = settings(max_examples=60, deadline=None)
+unhurried = settings(max_examples=60)
 UGLY = ["!!!", "...", "🎉", "🎉🎉", "é谢", "a\0b", "\ud800 x", "\u200b", "x" * 100_000]
 
 

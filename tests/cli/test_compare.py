@@ -30,6 +30,7 @@ def test_policies_are_compared_and_shown(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.argv", ["flr", "compare", "a", "b c"])
     other = save_tiny_model(tmp_path / "other", initializer_range=0.2)
     output = tmp_path / "out"
     assert run(command([tiny_model, other], prompts, output)) == 0
@@ -39,7 +40,7 @@ def test_policies_are_compared_and_shown(
     assert "flr:mean:short" in shown
     results = json.loads((output / "results.json").read_text("utf-8"))
     assert list(results["policies"]) == [str(tiny_model), str(other)]
-    assert results["command"].startswith("flr ")
+    assert results["command"] == "flr compare a 'b c'"
     assert run(command([tiny_model, other], prompts, output)) == 0
     shown = capsys.readouterr().err
     assert "finished before" in " ".join(shown.split())

@@ -181,7 +181,6 @@ row = st.one_of(
 
 @settings(
     max_examples=500,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rows=st.lists(row, max_size=3), cut=st.integers(0, 3), skip=st.booleans())

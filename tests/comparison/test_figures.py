@@ -259,7 +259,7 @@ def _mirrored(found: Mapping[str, Any], about: float) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(RESPONSES, RESPONSES)
 def test_two_policies_that_change_places_mirror_the_figures(one: list, other: list):
     first, second = (

@@ -168,7 +168,7 @@ FEW_WORDS = st.lists(st.integers(1, 3), min_size=1, max_size=30).map(tuple)
 
 
 @pytest.mark.parametrize("name", ENGINES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(drawn=st.lists(st.tuples(FEW_WORDS, st.floats(0, 1), st.floats(0, 1)), max_size=12))
 def test_any_requests(name, drawn):
     requests = []

@@ -178,7 +178,7 @@ sides = st.lists(texts, min_size=1, max_size=3)
 weights = st.floats(min_value=0.001, max_value=1e300)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     name=st.sampled_from(["no", "12", "null", "~", "2024-01-01", "a: b", "- x", "# x"]) | names,
     content=st.dictionaries(names, st.tuples(weights, sides, sides), min_size=1, max_size=3),

@@ -94,7 +94,7 @@ def test_an_unusable_file_is_refused_and_check_says_why(write, text: str):
     assert all(f"{path}: {problem}" in str(caught.value) for problem in found)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.text(alphabet="ab:-[]{}?&*!|>'\"#, \n\t\\0~%@", max_size=60))
 def test_no_text_whatever_escapes_as_another_error(tmp_path_factory, text: str):
     path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"

@@ -484,7 +484,7 @@ any_row = st.dictionaries(st.sampled_from(columns), values, max_size=6) | values
 
 
 @each_trainer
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.lists(any_row, max_size=3), base=st.booleans())
 def test_no_row_breaks_a_check(trainer: str, rows: Rows, base: bool):
     if base:  # near to a good row: one that is, with some columns replaced

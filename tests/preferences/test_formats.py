@@ -187,7 +187,7 @@ prompts = st.lists(
 
 
 @each_format
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(prompt=prompts)
 def test_any_prompt_is_refused_or_understood(format_name: str, prompt: list[Message]):
     good = Conversation((*prompt, Message("assistant", "Paris.")))

@@ -175,7 +175,7 @@ def test_what_is_no_file_of_prompts_is_refused(text: str):
         verifiable.parse(text, "mine.yaml")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.text(alphabet="ab:-[]{}?&*!|>'\"#, \n\t\\0~%@", max_size=60))
 def test_no_text_escapes_as_another_error(text: str):
     with pytest.raises(InputError):

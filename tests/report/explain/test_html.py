@@ -31,7 +31,7 @@ def test_html_escapes_every_text(text: str):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", rendered)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs"]), min_size=1))
 def test_html_shows_any_text_as_it_is(text: str):
     page = Page(render_html(with_text(text)))
