@@ -12,7 +12,7 @@ demo: $(VENV)/.base
 	$(BIN)/flr demo
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses logical --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
