@@ -144,6 +144,26 @@ def test_the_same_again_does_nothing_and_another_is_refused(done: Path, tiny_mod
     assert files(done) == before
 
 
+def test_a_command_that_was_refused_is_not_the_one_that_goes_on(done: Path, tiny_model: Path):
+    told = (done / "state.yaml").read_text("utf-8")
+    given = options(tiny_model, beta=0.5, rounds=3)
+    with pytest.raises(OutputError, match="was made otherwise"):
+        run_loop(source(done.parent), done, given, command="flr loop --beta 0.5 --rounds 3")
+    assert (done / "state.yaml").read_text("utf-8") == told
+
+
+def test_a_round_that_was_removed_is_judged_anew(done: Path, tmp_path: Path, tiny_model: Path):
+    """With other training options, so that it is another policy."""
+    folder = tmp_path / "loop"
+    shutil.copytree(done, folder)
+    shutil.rmtree(folder / "round-1" / "policy")
+    shutil.rmtree(folder / "round-2")
+    results = run_loop(source(done.parent), folder, options(tiny_model, learning_rate=1e-3)).results
+    figure = results["evaluation"]["policies"]["round 1"]["figures"]["divergence"]["value"]
+    told = {(one["round"], one["stage"]): one["found"] for one in results["stages"]}
+    assert told[1, "evaluate"]["divergence"] == figure
+
+
 def test_what_is_told_of_a_policy_is_of_this_one(done: Path, tmp_path: Path, tiny_model: Path):
     """And not of the one that --force has replaced."""
     folder = tmp_path / "loop"
@@ -306,6 +326,7 @@ def test_weights_that_would_be_of_no_use(
 ):
     with pytest.raises(OptionError, match=said):
         run_loop(source(tmp_path), tmp_path / "loop", options(tiny_model, weights=weights))
+    assert not (tmp_path / "loop").exists()
 
 
 def test_prompts_for_evaluation_of_ones_own(tmp_path: Path, tiny_model: Path):

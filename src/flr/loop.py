@@ -24,12 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
-from flr import followups, io, loop_state, runs
+from flr import io, loop_state, runs, sources
 from flr.comparing import CompareOptions, compare_policies
-from flr.errors import InputError, OutputError, Problem
+from flr.errors import InputError, OutputError, Problem, UserError
 from flr.files import make_folder, write_text
 from flr.labelling import LabelOptions
-from flr.loop_options import ALIGNED, LoopOptions, check_weights, halves, options_of
+from flr.loop_options import ALIGNED, Halves, LoopOptions, halves_of, options_of
 from flr.loop_state import LoopState, Stage
 from flr.messages import comparable
 from flr.mined.rows import Made, split
@@ -108,15 +108,13 @@ class _Loop:
         self,
         folder: Path,
         options: LoopOptions,
+        halves: Halves,
+        state: LoopState,
         progress_of: ProgressOf,
         warn: Callable[[str], None],
-        state: LoopState,
     ) -> None:
-        self.folder, self.options, self.state = folder, options, state
+        self.folder, self.options, self.halves, self.state = folder, options, halves, state
         self.progress_of, self.warn = progress_of, warn
-        whole = followups.load(options.set)
-        self.halves = halves(options.set, whole, options.choosing)
-        check_weights(options.weights, whole, followups.load(self.halves.choosing))
         self.computed = False
 
     def policy(self, number: int) -> str:
@@ -190,8 +188,7 @@ class _Loop:
         not to be replaced by that of fewer.
         """
         known = _read(self.folder / EVALUATION / RESULTS)
-        is_done = self.state.is_finished(number, "evaluate")
-        if is_done and f"round {number + 1}" in known.get("policies", {}):
+        if self._is_of_more(known, number):
             self.state.finish(number, "evaluate", _brief(known, f"round {number}"))
             return known
         self.state.begin(number, "evaluate")
@@ -217,6 +214,17 @@ class _Loop:
         self.computed |= not done.finished_before
         self.state.finish(number, "evaluate", _brief(done.results, f"round {number}"))
         return done.results
+
+    def _is_of_more(self, results: Mapping[str, Any], number: int) -> bool:
+        """Whether an evaluation is of these very policies, and of a later one."""
+        seen = results.get("policies", {})
+        return f"round {number + 1}" in seen and all(
+            seen[f"round {at}"]["identity"] == self._identity(at) for at in range(number + 1)
+        )
+
+    def _identity(self, number: int) -> str:
+        revision = None if number else self.options.policy_revision
+        return sources.locate(self.policy(number), revision=revision).identity
 
     def run(self) -> dict[str, Any]:
         """All rounds; returns the results of the last evaluation and what was mined."""
@@ -334,6 +342,7 @@ def run_loop(
         UserError: what the options name cannot be found or used, or nothing is mined.
     """
     check_possible(options_of(AlignOptions, options, **ALIGNED))
+    found_halves = halves_of(options)
     if options.max_new_tokens >= options.max_length:
         warn(
             f"--max-new-tokens {options.max_new_tokens}: responses may be too long for "
@@ -344,11 +353,19 @@ def run_loop(
     run = _run_key(train, evaluation, options)
     _check_inputs(folder, source, options)
     make_folder(folder)
-    loop = _Loop(folder, options, progress_of, warn, _state(folder, run, command, options))
+    told_before = loop_state.text(folder)
+    state = _state(folder, run, command, options)
+    loop = _Loop(folder, options, found_halves, state, progress_of, warn)
     loop.state.write()
     for name, rows in zip(PROMPTS, (train, evaluation), strict=True):
         io.write(folder / name, rows)
-    found, before = loop.run(), _read(folder / RESULTS)
+    before = _read(folder / RESULTS)
+    try:
+        found = loop.run()
+    except UserError:
+        if told_before is not None and not loop.computed:
+            write_text(folder / loop_state.STATE, told_before)  # its command still goes on
+        raise
     if not loop.computed and before.get("run") == run and before.get("rounds") == options.rounds:
         return LoopReport(before, computed=False)
     results = {

@@ -110,18 +110,23 @@ def halves(name: str, whole: FollowUpSet, choosing: str | None) -> Halves:
     return Halves(f"{base}:{'+'.join(chosen)}", f"{base}:{'+'.join(others)}")
 
 
-def check_weights(weights: Mapping[str, float], whole: FollowUpSet, choosing: FollowUpSet) -> None:
-    """Raises for weights that no reward has.
+def halves_of(options: LoopOptions) -> Halves:
+    """The halves of a loop's follow-up set, of which one takes the weights.
 
     Raises:
-        OptionError: of a category that the set has not, or that judges.
+        FollowUpError: a set or category that is not there.
+        OptionError: nothing to judge by; weights of categories that judge, or of none.
     """
-    merged_weights(whole, weights)
-    for name in weights:
+    whole = followups.load(options.set)
+    found = halves(options.set, whole, options.choosing)
+    choosing = followups.load(found.choosing)
+    merged_weights(whole, options.weights)
+    for name in options.weights:
         if name not in choosing.categories:
             raise OptionError(
                 f"--weights.{name}: weights are of the categories that choose pairs, "
                 f"{', '.join(choosing.categories)}; {name} judges, and judges by the set's own "
                 "weight; leave it out, or name it in --choosing"
             )
-    merged_weights(choosing, weights)
+    merged_weights(choosing, options.weights)
+    return found

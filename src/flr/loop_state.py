@@ -3,7 +3,7 @@
     DIR/state.yaml
 
 The file tells whose the folder is; it does not decide what is done. Every stage knows by its own
-records whether it is finished, so a state that was lost or edited costs nothing but what it told.
+records whether it is finished, so a state that was lost costs what it told, and --force once.
 """
 
 import time
@@ -100,11 +100,6 @@ class LoopState:
             one.found = plain(found)
         self.write()
 
-    def is_finished(self, number: int, stage: Stage) -> bool:
-        """Whether a stage is known to be finished."""
-        one = self._of(number, stage)
-        return one is not None and one.status == "finished"
-
     def _pause(self) -> None:
         """Adds the seconds since a stage was begun to it, where it was not finished before."""
         if self._running is not None and self._running.status != "finished":
@@ -129,6 +124,12 @@ class LoopState:
         }
         text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
         write_text(self.folder / STATE, HEADER + text)
+
+
+def text(folder: Path) -> str | None:
+    """The file as it is; None where there is none."""
+    path = folder / STATE
+    return path.read_text("utf-8") if path.exists() else None
 
 
 def read(folder: Path) -> LoopState | None:

@@ -1,5 +1,6 @@
 """Options become TRL's settings; what cannot be is refused before anything is read."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 from flr.errors import ModelError, OptionError
 from flr.training import trl
 from flr.training.preference import AlignOptions
-from flr.training.settings import LOSSES, Machine, TrainingOptions, settings, shared_out
+from flr.training.settings import (
+    COMPARING,
+    LOSSES,
+    Machine,
+    TrainingOptions,
+    settings,
+    shared_out,
+)
 from tests.training.small import aligned
 
 CPU, GPU = Machine(device="cpu", dtype="fp32"), Machine(device="cuda", dtype="bf16")
@@ -128,6 +136,24 @@ def test_kto_refuses_to_compare_a_row_with_itself():
             shared_out(options, GPU)
     free = TrainingOptions(method="kto", batch_size=7, loss="apo_zero_unpaired")
     assert shared_out(free, GPU) == (1, 7)
+
+
+@pytest.mark.parametrize("machine", [CPU, GPU])
+@pytest.mark.parametrize("loss", LOSSES["dpo"])
+@pytest.mark.parametrize("how", ["flr", "trl", "among others"])
+def test_no_loss_compares_a_row_with_itself(loss: str, how: str, machine: Machine):
+    asked: dict[str, Any] = {
+        "flr": {"loss": loss},
+        "trl": {"trl": {"loss_type": loss}},
+        "among others": {"trl": {"loss_type": f'["sigmoid", "{loss}"]'}},
+    }[how]
+    options = TrainingOptions(**asked)
+    if loss not in COMPARING:
+        assert shared_out(options, machine)[0] == (1 if machine is CPU else 4)
+        return
+    assert shared_out(options, machine) == (4, 4)
+    with pytest.raises(OptionError, match="compares rows with their neighbours"):
+        shared_out(replace(options, batch_size=7), machine)
 
 
 def test_pairs_are_trained_on_one_by_one_on_cpu_unless_told_otherwise():

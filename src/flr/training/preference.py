@@ -23,7 +23,7 @@ from flr import devices, runs, sources
 from flr.errors import OptionError, missing_extra
 from flr.filling import Progress
 from flr.loading import of_machine
-from flr.options import MachineOptions
+from flr.options import MachineOptions, typed
 from flr.preferences.checks import Finding
 from flr.runs import Report
 from flr.sources import SMOLLM2, Source
@@ -140,14 +140,15 @@ def _machine(options: AlignOptions) -> Machine:
     dtype = devices.pick_dtype(options.dtype, device)
     if dtype == "fp16" and device == "cpu":
         raise OptionError("--dtype fp16 is for GPUs; fp32 or bf16 was expected")
-    if device == "cuda" and devices.gpus() > 1 and "WORLD_SIZE" not in os.environ:
+    if device == "cuda" and devices.gpus() > 1 and "LOCAL_RANK" not in os.environ:
         raise OptionError(
             f"{devices.gpus()} GPUs are seen by one process, which trains on one: show it one, as "
             "CUDA_VISIBLE_DEVICES=0 flr ..., or start with `accelerate launch -m flr align ...` to "
             "use them all (docs/align.md)"
         )
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    by_launcher = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    sharded = by_launcher or bool(typed(options.trl).get("fsdp"))
     return Machine(device=device, dtype=dtype, processes=processes, sharded=sharded)
 
 
@@ -193,7 +194,7 @@ def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
     versions = {**runs.versions(), **trl.versions()}
     parts = {
         **of_machine(options),
-        "processes": machine.processes,
+        "processes": [machine.processes, machine.sharded],
         "versions": versions,
         "rows": rows.taken,
         "held_out": held_out and held_out.taken,

@@ -4,6 +4,7 @@ Pure: TRL is not needed here. Everything that is not an option is a setting of T
 default, unless it is given by its own name.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -25,6 +26,9 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
 Source:
     TRL 1.16, `DPOConfig` and `KTOConfig`.
 """
+
+COMPARING = frozenset({"kto", "aot", "aot_unpaired"})
+"""Losses that hold the rows in memory against each other, and say nothing of one row alone."""
 
 FULL_RATE, LORA_RATE = 1e-6, 1e-5
 """Learning rates: TRL's own for all weights, and ten times as much for an adapter.
@@ -81,8 +85,8 @@ class TrainingOptions:
     more a small file gives too few steps."""
     micro_batch: int | None = None
     """Most rows in memory at once in each process [default: 4; 1 for dpo on CPU, where padding rows
-    to the longest of them costs more than holding them together gains]. kto compares rows with
-    their neighbours, and wants 4."""
+    to the longest of them costs more than holding them together gains]. The losses kto, aot and
+    aot_unpaired compare rows with their neighbours, and take 4 there, too."""
     max_length: int = 2048
     """Longest row, tokens of prompt and response, or what the policy takes if that is less. TRL
     would cut what is longer (its own limit is 1024), so such a row stops the run; see --check."""
@@ -133,7 +137,8 @@ def shared_out(options: TrainingOptions, machine: Machine) -> tuple[int, int]:
     """Rows that a process holds at once, and how often it does so for one optimizer step.
 
     Raises:
-        OptionError: a batch that the processes cannot share, or of single rows for kto.
+        OptionError: a batch that the processes cannot share, or of single rows for a loss that
+            compares rows.
 
     Example:
         >>> shared_out(TrainingOptions(batch_size=10), Machine(device="cuda", dtype="bf16"))
@@ -146,16 +151,23 @@ def shared_out(options: TrainingOptions, machine: Machine) -> tuple[int, int]:
             f"--batch-size {options.batch_size} cannot be shared by {processes} processes; give a "
             f"multiple of {processes}"
         )
-    alone = options.method == "dpo" and machine.device == "cpu"
+    compared = _compares_rows(options)
+    alone = options.method == "dpo" and machine.device == "cpu" and not compared
     most = min(each, options.micro_batch or (1 if alone else TOGETHER))
     micro = max(count for count in range(1, most + 1) if each % count == 0)
-    if micro == 1 and options.method == "kto" and options.loss != "apo_zero_unpaired":
+    if micro == 1 and compared:
         raise OptionError(
-            f"--batch-size {options.batch_size}, --micro-batch {most}: each process "
-            "would hold one row at a time, and kto compares rows with their neighbours; give a "
-            "batch size that 4 divides, or --loss apo_zero_unpaired"
+            f"--batch-size {options.batch_size}, --micro-batch {most}: each process would hold one "
+            "row at a time, and this loss compares rows with their neighbours; give a batch size "
+            f"that 4 divides, or another --loss than {', '.join(sorted(COMPARING))}"
         )
     return micro, each // micro
+
+
+def _compares_rows(options: TrainingOptions) -> bool:
+    """Whether a loss is among those that are asked for, perhaps several in TRL's own way."""
+    asked = options.trl.get("loss_type", options.loss or LOSSES[options.method][0])
+    return not COMPARING.isdisjoint(re.findall(r"\w+", asked))
 
 
 def _of_method(options: TrainingOptions, labels: Sequence[bool]) -> dict[str, Any]:

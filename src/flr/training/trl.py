@@ -225,7 +225,7 @@ def _overheard(warn: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _worded(job: Job) -> Iterator[None]:
-    """Maps what the memory refuses, and a loss that TRL has not, to errors of ours."""
+    """Maps what the memory refuses, and what TRL refuses at the first step, to errors of ours."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -235,7 +235,7 @@ def _worded(job: Job) -> Iterator[None]:
             raise
         raise _too_large(job) from error
     except ValueError as error:
-        if not str(error).startswith("Unknown loss type"):  # which is seen at the first step
+        if not str(error).startswith(("Unknown loss type", "Unknown f_divergence_type")):
             raise
         raise _refused(error) from error
 
@@ -247,7 +247,7 @@ def _settled() -> Iterator[None]:
         yield
     except FlrError:
         raise
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError, NotImplementedError, ImportError) as error:
         raise _refused(error) from error
 
 
@@ -268,7 +268,17 @@ def _configured(job: Job) -> Any:
     """TRL's configuration; on a machine with several GPUs this is where processes meet."""
     _, configuration = TRAINERS[job.method]
     with _settled():
-        return configuration(output_dir=str(job.work), **job.settings)
+        args = configuration(output_dir=str(job.work), **job.settings)
+        # Which transformers would ask for no sooner than the first step.
+        transformers.Trainer.get_optimizer_cls_and_kwargs(args)
+        transformers.get_scheduler(
+            args.lr_scheduler_type,
+            torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]),
+            num_warmup_steps=args.get_warmup_steps(2),
+            num_training_steps=2,
+            scheduler_specific_kwargs=args.lr_scheduler_kwargs,
+        )
+    return args
 
 
 def _tables(job: Job, args: Any) -> dict[str, Any]:
@@ -313,8 +323,7 @@ def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
     model.requires_grad_(True)  # which a merged adapter leaves frozen
     # Where TRL wants the first policy beside this one, it would read it from the folder that this
     # one came from, without an adapter that was merged.
-    sharded = bool(args.fsdp) or job.sharded
-    needed = job.adapter is None and (sharded or not args.precompute_ref_log_probs)
+    needed = job.adapter is None and (job.sharded or not args.precompute_ref_log_probs)
     with _settled():
         trainer = kind(
             model=model,
