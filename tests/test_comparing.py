@@ -174,6 +174,13 @@ def test_what_a_policy_thinks_is_no_part_of_its_answer(checked: list[verifiable.
         for number, prompt in enumerate(checked, 1)
     }
     assert all(measured.passes(checked, thought))
+    inside = {
+        place: replace(one, text=one.text[len("<think>") :]) for place, one in thought.items()
+    }
+    assert all(measured.passes(checked, inside, "<think>"))
+    cut = {(number, 0): Said(one.good, 9, False) for number, one in enumerate(checked, 1)}
+    assert all(measured.passes(checked, cut))
+    assert not any(measured.passes(checked, cut, "<think>"))
 
 
 def test_a_verifiable_prompt_that_cannot_be_asked_is_not_passed(

@@ -37,6 +37,13 @@ def test_a_prompt_and_its_response_are_the_rendered_conversation(name: str):
     assert row.dropped == 0
 
 
+def test_a_think_block_that_the_template_opens_is_known():
+    made = kind("chatml")
+    thinking = OPENING.replace("\\n' }}", "\\n<think>\\n' }}")
+    for opening, tag in (("", ""), (OPENING, ""), (thinking, "<think>")):
+        assert Prompter(made.tokenizer, chat_template=made.template + opening).opened_thought == tag
+
+
 def test_a_template_that_opens_a_turn_is_asked_to():
     made = kind("chatml")
     opening = Prompter(made.tokenizer, chat_template=made.template + OPENING)

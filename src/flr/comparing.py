@@ -18,7 +18,7 @@ from typing import Any
 from flr import bench_record, io, result_files, runs
 from flr.comparison import alpaca_eval, record
 from flr.comparison.figures import Policy, figures
-from flr.comparison.measured import AllSaid, measure, sample
+from flr.comparison.measured import measure, sample
 from flr.comparison.options import CompareOptions as CompareOptions
 from flr.comparison.prepared import Comparison, prepare
 from flr.errors import OptionError
@@ -91,17 +91,15 @@ def compare_policies(
     del asked["export"]  # which changes nothing in the results
     force = options.force
     done = result_files.earlier(output, found.run_key, asked, verb="flr compare", force=force)
-    computed = 0
-    if done is None:
+    report = None if done is None else ResultsReport(done, computed=0, finished_before=True)
+    if report is None:
         _forget(output)
         computed = sample(found, progress_of)
-    said = {name: asking.said() for name, asking in found.askings.items()}
+        results, measured = _compare(found, output, options, progress_of, command)
+        report = ResultsReport(results, computed + measured)
     if options.export:
-        _export(found, said, warn)
-    if done is not None:
-        return ResultsReport(done, computed=0, finished_before=True)
-    results, measured = _compare(found, said, output, options, progress_of, command)
-    return ResultsReport(results, computed + measured)
+        _export(found, warn)
+    return report
 
 
 def _forget(output: Path) -> None:
@@ -112,11 +110,11 @@ def _forget(output: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _export(found: Comparison, said: AllSaid, warn: Callable[[str], None]) -> None:
+def _export(found: Comparison, warn: Callable[[str], None]) -> None:
     """Writes each policy's responses in the form of AlpacaEval."""
     dataset = Path(found.source).stem
-    for at, (name, own) in enumerate(said.items(), 1):
-        rows, lost = alpaca_eval.model_outputs(found.prompts, own, name, dataset)
+    for at, (name, asking) in enumerate(found.askings.items(), 1):
+        rows, lost = alpaca_eval.model_outputs(found.prompts, asking.said(), name, dataset)
         path = found.askings[name].path.with_name(f"policy-{at}.alpaca-eval.json")
         result_files.write_json(path, rows)
         if lost:
@@ -128,13 +126,13 @@ def _export(found: Comparison, said: AllSaid, warn: Callable[[str], None]) -> No
 
 def _compare(
     found: Comparison,
-    said: AllSaid,
     output: Path,
     options: CompareOptions,
     progress_of: ProgressOf,
     command: str,
 ) -> tuple[Mapping[str, Any], int]:
     """Measures what was sampled and writes the result files; how many blocks were measured."""
+    said = {name: asking.said() for name, asking in found.askings.items()}
     checked = {name: asking.said() for name, asking in found.verifying.items()}
     spent = {name: Spent() for name in found.arms.passes}
     store = output / "run.sqlite"

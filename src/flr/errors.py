@@ -16,6 +16,7 @@ Each message says what came in, what was expected, and what to type next. Foreig
 mapped to these at the boundary where they arise; whatever else escapes is a bug of ours (code 3).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -107,6 +108,16 @@ class InputError(UserError):
         if len(self.problems) > MAX_LISTED:
             lines.append(f"{path}: and {len(self.problems) - MAX_LISTED} more problems")
         super().__init__("\n".join([*lines, hint] if hint else lines))
+
+
+def without_particulars(message: str) -> str:
+    """What messages of one kind have in common: all but quoted texts, places in lists, numbers.
+
+    Example:
+        >>> without_particulars("messages[3].role: 'tool' is no role")
+        'messages[].role:  is no role'
+    """
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "", message)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, final
 from flr.errors import ContextOverflowError, RenderError
 from flr.spans import PLACEHOLDERS, Frame, frame_of
 from flr.template import Chat, ChatTokenizer, Template
-from flr.turns import check_messages, shortened
+from flr.turns import check_messages, opened_thought, shortened
 from flr.types import Message
 
 TEMPLATE_OPTION = "--policy-chat-template"
@@ -54,7 +54,10 @@ class Prompter:
         self.template = Template(tokenizer, chat_template, option=TEMPLATE_OPTION)
         self.max_tokens = max_tokens
         probe = [{"role": "user", "content": "Hello"}]
-        self._opens = self.template.render([probe], opened=True) != self.template.render([probe])
+        (opened,) = self.template.render([probe], opened=True)
+        self._opens = [opened] != self.template.render([probe])
+        self.opened_thought = opened_thought(opened)
+        """Tag of the think block that a response begins inside of, where the template opens one."""
 
     def row(self, messages: Sequence[Message]) -> PromptRow:
         """The token row of a prompt.

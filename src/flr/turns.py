@@ -12,6 +12,7 @@ from flr.template import Template
 from flr.types import Message
 
 THINK_TAGS = ("<think>", "</think>")
+OPENED_THOUGHT = re.compile(r"<think>\s*\Z")
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -24,6 +25,16 @@ def without_thoughts(message: Message) -> Message:
     text = re.sub(r"\A.*</think>\s*", "", text, flags=re.DOTALL)
     extra = {key: value for key, value in message.extra.items() if key not in REASONING_FIELDS}
     return Message(message.role, text, extra)
+
+
+def opened_thought(prompt: str) -> str:
+    """The tag of a think block that the text of a prompt leaves open, else nothing.
+
+    Example:
+        >>> opened_thought("Assistant: <think>\\n")
+        '<think>'
+    """
+    return THINK_TAGS[0] if OPENED_THOUGHT.search(prompt) else ""
 
 
 def _texts_in(value: Any) -> Iterator[str]:

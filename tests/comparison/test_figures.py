@@ -112,6 +112,19 @@ def test_decisions_inside_the_noise_floor_are_counted():
     assert found["inside_floor"] == {"flr": 2}
 
 
+def test_those_inside_the_noise_floor_are_among_those_that_a_win_rate_counts():
+    """A judge has an opinion on two of four responses."""
+    one, two = numbered(["a", "b", "c", "d"]), numbered(["A", "B", "C", "D"])
+    floors = {"flr": 0.1, "length": 0.0}
+    judged = Rewards({"judge": {(1, 0): 1.0, (2, 0): 0.0}})
+    mine = policy(one, valued([0.0] * 4))
+    mine = replace(mine, rewards=replace(mine.rewards, floors=floors))
+    theirs = replace(policy(two, valued([0.1] * 4)), judged=judged, against=judged)
+    found = figures({"A": mine, "B": theirs}, EACH_ALONE)["against"]["B"]
+    assert found["win_rate"]["flr"]["count"] == 2
+    assert found["inside_floor"] == {"flr": 2}
+
+
 @pytest.mark.parametrize(
     ("one", "other", "similar"), [(100, 75, 1), (100, 74, 0), (4, 3, 1), (0, 0, 1), (1, 0, 0)]
 )

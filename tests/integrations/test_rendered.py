@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from flr.integrations.rendered import PolicyText, opened
+from flr.integrations.rendered import PolicyText
+from flr.turns import opened_thought
 from tests.integrations.small import LONG, TEA, chatml
 from tests.templates import byte_level, fast, kind
 
@@ -189,4 +190,4 @@ def test_think_tags_that_are_special_tokens_stay_until_the_thoughts_are_removed(
     [(f"{IM}<think>\n", "<think>"), (f"{IM}<think>\n\n</think>\n\n", ""), (IM, ""), ("", "")],
 )
 def test_a_prompt_may_open_a_think_block(prompt: str, tag: str):
-    assert opened(prompt) == tag
+    assert opened_thought(prompt) == tag

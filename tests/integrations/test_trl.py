@@ -203,6 +203,15 @@ def test_a_think_block_that_the_template_opens_after_messages(
     assert found == expected(follower, rows)
 
 
+def test_a_policy_that_does_not_think_as_its_template_says(tmp_path: Path, follower: Path):
+    """Thinking turned off by the trainer, of which nothing is seen here but the responses."""
+    opening = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n<think>\\n' }}{% endif %}"
+    policy = save_policy(tmp_path, opening)
+    reward = FLRReward(model=str(follower), policy=str(policy), **OPTIONS)
+    with pytest.warns(UserWarning, match="none of 2 responses ends the think block"):
+        Trainer().rewards(reward, [TEA] * 2, [assistant("Green."), assistant("No")])
+
+
 def test_what_cannot_be_read_back_is_taken_as_one_message_and_said_once(
     follower: Path, policy: Path, spy: Spy
 ):

@@ -88,6 +88,12 @@ def test_what_trl_renders_beside_messages_is_told(trainer: str, row: dict[str, A
     assert (found.level, found.field, len(found.rows)) == ("warning", "prompt", 1)
 
 
+@pytest.mark.parametrize("nothing", ["[]", "", [], None])
+def test_tools_that_are_none_are_not_rendered(nothing: Any):
+    rows = [{**row, "tools": nothing} for row in GOOD_ROWS["trl-dpo"]]
+    assert not any("rendered with" in one.message for one in findings("trl-dpo", rows))
+
+
 @each_trainer
 def test_good_rows_pass(trainer: str):
     assert lines(trainer, GOOD_ROWS[trainer]) == []

@@ -126,10 +126,15 @@ def _similar(
     return np.abs(lengths - others) <= LENGTH_TOLERANCE * np.maximum(lengths, others)
 
 
+def _both(policy: Policy, reference: Policy) -> tuple[Rewards, Rewards, list[Place]]:
+    """What is held against each other: the rewards of both, and the responses that have all."""
+    mine, theirs = policy.rewards | policy.judged, reference.rewards | policy.against
+    return mine, theirs, sorted(mine.places & theirs.places)
+
+
 def _against(policy: Policy, reference: Policy, groups: Groups, at: Key) -> Statistics:
     """The policy's responses held against the reference's."""
-    mine, theirs = policy.rewards | policy.judged, reference.rewards | policy.against
-    places = sorted(mine.places & theirs.places)
+    mine, theirs, places = _both(policy, reference)
     index = groups.index(places)
     lengths, others = (
         np.array([len(one.said[place].text) for place in places], np.float64)
@@ -204,15 +209,14 @@ def _plain(policy: Policy, common: Sequence[Place]) -> dict[str, Any]:
 
 def _inside_floors(policy: Policy, reference: Policy) -> dict[str, int | None]:
     """By reward, how many decisions noise may have made; those of equal texts it did not make."""
-    mine, theirs = policy.rewards, reference.rewards
-    places = sorted(mine.places & theirs.places)
+    mine, theirs, places = _both(policy, reference)
     differing = [p for p in places if policy.said[p].text != reference.said[p].text]
     return {
         name: inside_floor(
             _column(mine.values[name], differing) - _column(theirs.values[name], differing), floor
         )
-        for name, floor in theirs.floors.items()
-        if name in mine.values
+        for name, floor in reference.rewards.floors.items()
+        if name in mine.values and floor  # what is counted, as length, has none
     }
 
 

@@ -28,7 +28,9 @@ def sample(found: Comparison, progress_of: ProgressOf) -> int:
     return computed
 
 
-def passes(prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said]) -> tuple[bool, ...]:
+def passes(
+    prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said], opened_thought: str = ""
+) -> tuple[bool, ...]:
     """Whether the response to each verifiable prompt passes; one that was not asked does not.
 
     What a policy thinks before it answers is no part of the answer.
@@ -36,9 +38,10 @@ def passes(prompts: Sequence[VerifiablePrompt], said: Mapping[Place, Said]) -> t
     Args:
         prompts: in the order of their rows, from 1.
         said: the responses.
+        opened_thought: the tag that the policy's template ends a prompt with, where it does.
     """
     texts = {
-        number: without_thoughts(Message("assistant", one.text)).content
+        number: without_thoughts(Message("assistant", opened_thought + one.text)).content
         for (number, _), one in said.items()
     }
     return tuple(
@@ -111,10 +114,14 @@ def measure(
                 against=both[0],
                 judged=both[1],
                 divergence=moved,
-                passes=passes(found.checked, checked[name]) if name in checked else None,
+                passes=_passes(found, name, checked[name]) if name in checked else None,
                 cut=cut(found.checked, checked[name]) if name in checked else (),
             )
     return policies, computed
+
+
+def _passes(found: Comparison, name: str, said: Mapping[Place, Said]) -> tuple[bool, ...]:
+    return passes(found.checked, said, found.verifying[name].parts.prompter.opened_thought)
 
 
 def _divergence(

@@ -24,7 +24,7 @@ from typing import Any, final
 
 from flr.errors import ModelError, RenderError
 from flr.template import ChatTokenizer, Template, any_of
-from flr.turns import THINK_TAGS
+from flr.turns import OPENED_THOUGHT, THINK_TAGS, opened_thought
 from flr.types import Message
 
 _SYSTEM, _FIRST, _ANSWER, _SECOND = "\ue000\ue001\ue002\ue003"
@@ -33,7 +33,6 @@ _DATE = "\ue004"
 _CLOCK = f"{{% macro strftime_now(form) %}}{_DATE}{{% endmacro %}}\n"
 """Before a template: a character of no language in place of today's date."""
 
-_THINKING = re.compile(r"<think>\s*\Z")
 _WRITTEN = re.compile(r"<[|｜]\w+[|｜]>|\[INST\]|<start_of_turn>")
 
 
@@ -107,7 +106,7 @@ class PolicyText:
             self._template = None
         self._marks = self._learn()
         simple = self._render([{"role": "user", "content": _FIRST}]) or ""
-        self._opening, self._dated = opened(simple), _dated(simple)
+        self._opening, self._dated = opened_thought(simple), _dated(simple)
 
     @property
     def opening(self) -> str:
@@ -121,7 +120,7 @@ class PolicyText:
             return ReadBack(found, exact=True)
         if not self._special.search(text):
             return ReadBack((Message("user", text),), exact=True)
-        plain = _THINKING.sub("", self._special.sub("", text)).strip()
+        plain = OPENED_THOUGHT.sub("", self._special.sub("", text)).strip()
         return ReadBack((Message("user", plain),), exact=False)
 
     def response(self, text: str) -> str:
@@ -182,16 +181,6 @@ class PolicyText:
             if between:
                 found.append((Message("system", system), *_turns(rest, marks)))
         return found
-
-
-def opened(prompt: str) -> str:
-    """The tag of a think block that the text of a prompt leaves open, else nothing.
-
-    Example:
-        >>> opened("Assistant: <think>\\n")
-        '<think>'
-    """
-    return THINK_TAGS[0] if _THINKING.search(prompt) else ""
 
 
 def _dated(text: str) -> re.Pattern[str]:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, final
 
 from flr import models, sources
-from flr.integrations.rendered import PolicyText, looks_written, opened
+from flr.integrations.rendered import PolicyText, looks_written
 from flr.integrations.settings import RewardOptions
 from flr.integrations.together import Together
 from flr.loading import make_scorer, prepare
@@ -23,7 +23,7 @@ from flr.measuring import Skipped
 from flr.messages import comparable
 from flr.rows import parse
 from flr.scoring import Score, Scorer, value
-from flr.turns import REASONING_FIELDS
+from flr.turns import REASONING_FIELDS, THINK_TAGS, opened_thought
 from flr.types import Conversation
 
 
@@ -36,10 +36,13 @@ class Asked:
         messages: in the form of rows, not looked into yet; the last one is the response.
         exact: False where the prompt was text of the policy's template that could not be read back,
             or looks like it and the policy is not known.
+        thought: whether all of the response lies in a think block that the policy's template, by
+            what is known of it, has opened, and nothing has closed.
     """
 
     messages: Sequence[Any]
     exact: bool = True
+    thought: bool = False
 
 
 @final
@@ -99,11 +102,12 @@ class Rewarder:
             response = self._policy.response(response)
         after = _messages(response, "assistant")
         of_messages = self._policy.opening if self._policy else ""
-        if tag := opened(prompt) if isinstance(prompt, str) else of_messages:
+        if tag := opened_thought(prompt) if isinstance(prompt, str) else of_messages:
             after[-1:] = [_inside(tag, one) for one in after[-1:]]
+        thought = bool(of_messages) and not isinstance(prompt, str) and _is_thought(after)
         if after and isinstance(after[-1], Mapping) and after[-1].get("role") == "tool":
             return Skipped("it ends with what a tool said, not with a response")
-        return Asked([*_messages(before, "user"), *after], exact)
+        return Asked([*_messages(before, "user"), *after], exact, thought)
 
     def rewards(self, asked: Sequence[Asked | Skipped]) -> list[Reward]:
         """The reward of each response, in order; calls from several threads are served together.
@@ -113,6 +117,13 @@ class Rewarder:
             RenderError: what `on_special` and `on_overflow` are asked to make an error.
         """
         known = [one for one in asked if isinstance(one, Asked)]
+        if len(known) > 1 and all(one.thought for one in known):
+            self._warn(
+                "thought",
+                f"none of {len(known)} responses ends the think block that the policy's template "
+                "opens, so nothing of them is scored; where the trainer turns thinking off (as "
+                "enable_thinking=False), leave out the option policy",
+            )
         rows = parse([{"messages": one.messages} for one in known], "responses") if known else []
         scores = iter(self._scores([row.conversations[0] for row in rows]) if rows else [])
         answers = [one if isinstance(one, Skipped) else next(scores) for one in asked]
@@ -203,6 +214,17 @@ def _policy_text(options: RewardOptions) -> PolicyText | None:
     source = sources.locate(options.policy)
     remote = options.trust_remote_code
     return PolicyText(models.load_tokenizer(source, trust_remote_code=remote))
+
+
+def _is_thought(response: Sequence[Any]) -> bool:
+    """Whether a response that was put inside a think block never leaves it."""
+    last = response[-1] if response else None
+    content = last.get("content") if isinstance(last, Mapping) else None
+    return (
+        isinstance(content, str)
+        and content.startswith(THINK_TAGS[0])
+        and (THINK_TAGS[1] not in content)
+    )
 
 
 def _inside(tag: str, message: Any) -> Any:

@@ -8,13 +8,12 @@ looked at any further, so of a mended file there may be more to say.
 No file is opened here, and no tokenizer: how many tokens a conversation has is a function's answer.
 """
 
-import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from flr.errors import OptionError, Problem, UserError, did_you_mean
+from flr.errors import OptionError, Problem, UserError, did_you_mean, without_particulars
 from flr.messages import RowError, comparable, kind_of
 from flr.preferences.formats import ends_in_question, in_turn
 from flr.preferences.reading import Example, Reader
@@ -27,9 +26,6 @@ APART = (
     "true and false rows lie apart; the trainer takes rows as they lie, a step's neighbours "
     "together: mix them"
 )
-
-_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
-"""What differs between faults of one kind: quoted texts, places in lists, numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +193,7 @@ def _grouped(faults: Iterable[_Fault]) -> tuple[Finding, ...]:
     kinds: dict[Hashable, tuple[_Fault, list[int]]] = {}
     for fault in faults:
         number, level, field, message = fault
-        kind = level, _VARYING.sub("", field), _VARYING.sub("", message)
+        kind = level, without_particulars(field), without_particulars(message)
         _, numbers = kinds.setdefault(kind, (fault, []))
         numbers.extend(() if number is None else (number,))
     found = [Finding(*first[1:], tuple(numbers)) for first, numbers in kinds.values()]

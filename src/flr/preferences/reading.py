@@ -26,9 +26,6 @@ from flr.types import Message
 
 SIDES = ("chosen", "rejected")
 
-RENDERED = ("tools", "chat_template_kwargs")
-"""Columns that TRL renders into conversations."""
-
 TRL_TEXTS = "a text; TRL trains on texts as they are, without the model's chat template"
 
 
@@ -150,10 +147,18 @@ def _check_trl_columns(columns: Mapping[str, Any], texts: bool) -> None:
             )
 
 
+def rendered_columns(columns: Mapping[str, Any]) -> list[str]:
+    """The columns of a row that TRL renders into its messages; none where it holds plain text."""
+    if any(isinstance(columns.get(name), str) for name in ("chosen", "completion")):
+        return []
+    nothing = (None, "", "[]", "{}", [], {})
+    return [n for n in ("tools", "chat_template_kwargs") if columns.get(n) not in nothing]
+
+
 def _rendered(columns: Mapping[str, Any], example: Example) -> Example:
     """Notes what TRL renders into messages, beside them."""
-    names = [f"`{name}`" for name in RENDERED if columns.get(name)]
-    if not names or example.is_plain:
+    names = [f"`{name}`" for name in rendered_columns(columns)]
+    if not names:
         return example
     note = f"is rendered with {' and '.join(names)} by TRL, and its length here is that without"
     return replace(example, note=f"{example.note}; {note}" if example.note else note)

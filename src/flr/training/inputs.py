@@ -17,7 +17,7 @@ from flr.errors import InputError, OptionError, Problem
 from flr.loading import read_template
 from flr.preferences.checking import limit_of
 from flr.preferences.checks import Finding, check
-from flr.preferences.reading import RENDERED
+from flr.preferences.reading import rendered_columns
 from flr.prompting import TEMPLATE_OPTION
 from flr.reading import Numbered
 from flr.sources import Source
@@ -50,13 +50,12 @@ class Rows:
 
 def _rendered(number: int, row: Mapping[str, Any]) -> Iterator[Problem]:
     """Columns that TRL would have in the conversation, and a table of different rows would lose."""
-    for name in RENDERED:
-        if row.get(name):
-            message = (
-                "TRL renders it into the conversation, where nothing else of flr does (sampling, "
-                "scoring, counting tokens); leave the column out, or train with TRL itself"
-            )
-            yield Problem(number, name, message)
+    for name in rendered_columns(row):
+        message = (
+            "TRL renders it into the conversation, where nothing else of flr does (sampling, "
+            "scoring, counting tokens); leave the column out, or train with TRL itself"
+        )
+        yield Problem(number, name, message)
 
 
 def read(source: str, split: str | None) -> Rows:

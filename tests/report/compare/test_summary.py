@@ -101,6 +101,16 @@ def test_the_title_asks():
     assert title(sample(3)) == "Whose responses beat those of smollm2?"
 
 
+def test_reasons_of_one_kind_are_one():
+    reasons = [f"{n} tokens, 96 are taken" for n in (100, 200, 300)]
+    results = {"left_out": [["A", at, 0, one] for at, one in enumerate(reasons)]}
+    results["left_out"].append(["A", "verifiable 2", None, "refused: 'tea'"])
+    assert left_out(results) == [
+        "A: 3 responses left out: 100 tokens, 96 are taken (the first of 3)",
+        "A: 1 verifiable prompt not asked, and so not passed: refused: 'tea'",
+    ]
+
+
 def test_what_was_left_out_is_counted():
     assert left_out(sample()) == [
         "smollm2: 1 prompt left out: too long",

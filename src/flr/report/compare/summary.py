@@ -7,6 +7,7 @@ paired interval excludes zero.
 from collections.abc import Mapping
 from typing import Any
 
+from flr.errors import without_particulars
 from flr.report.words import (
     LEAST_PROMPTS,
     Figure,
@@ -160,12 +161,20 @@ def alone_summary(results: Mapping[str, Any]) -> list[str]:
 
 
 def left_out(results: Mapping[str, Any]) -> list[str]:
-    """How many responses have no reward, and why, a sentence a policy and reason."""
-    counts: dict[tuple[str, bool, str], int] = {}
-    for name, _, response, reason in results["left_out"]:
-        key = (name, response is None, reason)
-        counts[key] = counts.get(key, 0) + 1
+    """How many prompts and responses have no reward, and why, a sentence a policy and reason.
+
+    Reasons that differ in numbers and quoted texts alone are one, told as it was the first time.
+    """
+    reasons: dict[tuple[str, str, str, str], list[str]] = {}
+    for name, row, response, reason in results["left_out"]:
+        what, fate = "response", "left out"
+        if response is None:
+            what, fate = "prompt", "left out"
+        if str(row).startswith("verifiable"):
+            what, fate = "verifiable prompt", "not asked, and so not passed"
+        reasons.setdefault((name, what, fate, without_particulars(reason)), []).append(reason)
     return [
-        f"{name}: {counted(count, 'prompt' if whole else 'response')} left out: {reason}"
-        for (name, whole, reason), count in counts.items()
+        f"{name}: {counted(len(found), what)} {fate}: {found[0]}"
+        + (f" (the first of {len(found)})" if len(set(found)) > 1 else "")
+        for (name, what, fate, _), found in reasons.items()
     ]
