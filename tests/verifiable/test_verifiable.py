@@ -24,7 +24,11 @@ REFUSALS = (
     "I cannot answer that question.",
     "As an AI language model, I am not able to do that.",
     "I don't know.",
-    "i'm sorry, but i can't help with that.",
+    "I'm sorry, but I can't assist with that request.",
+    "I apologize, but I am unable to help you with this.",
+    "As an AI language model, I don't have personal opinions or feelings.",
+    "I'm just a computer program, so I don't have a body.",
+    "I don't have enough information to answer. Could you tell me more?",
     "No.",
 )
 
@@ -121,7 +125,12 @@ def test_what_has_no_word_passes_nowhere(response: str):
 
 @pytest.mark.parametrize("response", REFUSALS)
 def test_a_refusal_passes_nowhere(response: str):
+    """Not in lower case either, nor with the sentence that was asked for at its end."""
     assert not _passing(response)
+    assert not _passing(response.lower())
+    ending = [one for one in PROMPTS if "sentence" in one.arguments]
+    assert len(ending) > 10
+    assert not [one.id for one in ending if one.passes(f"{response} {one.arguments['sentence']}")]
 
 
 def test_a_good_response_to_a_prompt_of_another_kind_hardly_ever_passes():
