@@ -27,9 +27,9 @@ def align(
     PAIRS is what flr mine writes: pairs (--format trl) for --method dpo, labelled responses
     (--format trl-kto) for --method kto. flr check runs first, and nothing is cut or dropped
     unasked. OUTPUT becomes a model folder for --policy and --model, with a card (README.md) and the
-    record align.json. A run that was stopped goes on with --resume. Any setting of TRL's goes
-    before ours: --trl.lr_scheduler_type cosine. docs/align.md says how several GPUs share a
-    training.
+    record align.json. A run that was stopped goes on with --resume. Any setting of TRL's can be
+    given and overrides ours: --trl.lr_scheduler_type cosine. docs/align.md says how several GPUs
+    share a training.
 
     Args:
         source: JSONL, JSON, Parquet or CSV file, or a dataset id.

@@ -67,7 +67,7 @@ def test_what_the_verifiable_prompts_say():
 
 def test_of_few_prompts_nothing_is_told_from_chance():
     words = " ".join(policy_summary(sample(2, 19, 0), "round-1"))
-    assert "With fewer than 20 prompts nothing can be told from chance." in words
+    assert "With fewer than 20 pairs nothing can be told from chance." in words
     assert "than chance under" not in words
 
 

@@ -53,7 +53,7 @@ def told(results: Mapping[str, Any], name: str) -> str:
     """
     counts = [rate["count"] for rate in results["against"][name]["win_rate"].values()]
     if min(results["prompts"]["count"], *counts) < LEAST_PROMPTS:
-        return f"With fewer than {LEAST_PROMPTS} prompts nothing can be told from chance."
+        return f"With fewer than {LEAST_PROMPTS} pairs nothing can be told from chance."
     rates = results["against"][name]["win_rate"]
     sides = {reward: side_of(rate, 0.5) for reward, rate in rates.items() if reward != LENGTH}
     words = {
