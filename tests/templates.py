@@ -172,6 +172,12 @@ def kind(name: str) -> Kind:
     return Kind(name, template, tokenizer, splits=name != "plain", takes_system=takes_system)
 
 
+def is_plain(text: str) -> bool:
+    """Whether no kind's tokenizer reads a mark of its own in the text."""
+    marks = (mark for name in KINDS for mark in kind(name).tokenizer.get_added_vocab())
+    return not any(mark in text for mark in marks)
+
+
 def true_row(
     tokenizer: Any, chat: Sequence[dict[str, Any]], last: dict[str, Any], text: str
 ) -> tuple[tuple[int, ...], int, int]:

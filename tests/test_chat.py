@@ -16,7 +16,7 @@ from flr.errors import (
 )
 from flr.spans import TokenRow
 from flr.types import Conversation, Message
-from tests.templates import KINDS, kind, true_row
+from tests.templates import KINDS, is_plain, kind, true_row
 
 FOLLOWUPS = (
     "Thank you, that is exactly what I needed!",
@@ -109,7 +109,7 @@ texts = st.one_of(
     st.lists(st.sampled_from([*PIECES, "it is", "User:", "[INST", "not", "."]), max_size=8).map(
         "".join
     ),
-)
+).filter(is_plain)
 
 
 @pytest.mark.parametrize("name", KINDS)

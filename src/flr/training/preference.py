@@ -220,7 +220,7 @@ def _plan(source: str, output: Path, options: AlignOptions) -> _Plan:
 
 
 def _check(plan: _Plan, warn: Callable[[str], None]) -> Mapping[str, Sequence[Finding]]:
-    """What `flr check` finds; all of it is told."""
+    """What `flr check` finds; all of it is told, by a warning or by the error that it is."""
     found = inputs.findings(
         plan.rows,
         plan.held_out,
@@ -228,10 +228,12 @@ def _check(plan: _Plan, warn: Callable[[str], None]) -> Mapping[str, Sequence[Fi
         plan.policy.template,
         plan.settings["max_length"],
     )
+    refusing = plan.options.check == "error"
     for source, of_file in found.items():
         for finding in of_file:
-            warn(f"{source}: {finding}")
-    if plan.options.check == "error":
+            if not (refusing and finding.level == "error"):
+                warn(f"{source}: {finding}")
+    if refusing:
         inputs.refuse(found)
     return found
 
