@@ -49,6 +49,7 @@ def test_a_file_that_is_gone_or_changed_is_to_be_written_again(tmp_path: Path, n
     [
         ({"seed": 1}, "seed 0, and now 1"),
         ({"sets": ["a"]}, r"sets \['a', 'b'\], and now \['a'\]"),
+        ({"policies": []}, "not of flr bench, or of another version"),
         ({}, "data, models, follow-ups or versions have changed"),
     ],
 )

@@ -41,6 +41,8 @@ def _differing(found: Any, asked: Mapping[str, Any], verb: str) -> str:
     if not isinstance(found, dict) or not isinstance(found.get("options"), dict):
         return f"not of {verb}"
     options = found["options"]
+    if not asked.keys() <= {"force", *options, *found}:
+        return f"not of {verb}, or of another version of flr"
     before = {name: options.get(name) for name in asked}
     before |= {name: list(found.get(name) or ()) for name in asked if name not in options}
     differing = [name for name in asked if name != "force" and before[name] != asked[name]]
