@@ -18,7 +18,7 @@ LAYERS = {
     1: "followups followups.* spans template chat template_report rewards resampling correlations "
     "stats messages rows prompts turns prompting responses diversity pairing labelling preferences "
     "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
-    "preferences.checks mined.input verifiable verifiable.*",
+    "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files preferences.dataset_info datasets datasets.* generators generators.* loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "

@@ -41,6 +41,28 @@ DEFAULT_OPENING = (
 Form = Literal["user", "role-switched"]
 
 
+def role_switched(messages: Sequence[Message], opening: str) -> tuple[Message, ...]:
+    """The messages before the follow-up in the role-switched form; of several turns the last.
+
+    Args:
+        messages: a conversation that ends with the response.
+        opening: the first user turn.
+
+    Raises:
+        RenderError: no user has asked anything.
+
+    Example:
+        >>> asked = Conversation.of("Two?", "Three").messages
+        >>> [message.content for message in role_switched(asked, "Ask me.")]
+        ['Ask me.', 'Two?', 'Three']
+    """
+    prompts = [message.content for message in messages if message.role == "user"]
+    if not prompts:
+        raise RenderError("the role-switched form needs a user message before the response")
+    turns = (("user", opening), ("assistant", prompts[-1]), ("user", messages[-1].content))
+    return tuple(Message(role, content) for role, content in turns)
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """The rows of one conversation.
@@ -173,11 +195,7 @@ class Renderer:
         messages = self._messages(conversation)
         if self.form == "user":
             return _Open([message.as_dict() for message in messages], {"role": "user"})
-        prompts = [message.content for message in messages if message.role == "user"]
-        if not prompts:
-            raise RenderError("the role-switched form needs a user message before the response")
-        turns = (("user", self.opening), ("assistant", prompts[-1]), ("user", messages[-1].content))
-        before = [Message(role, content).as_dict() for role, content in turns]
+        before = [message.as_dict() for message in role_switched(messages, self.opening)]
         return _Open(before, {"role": "assistant"})
 
     def _rendered(self, opened: _Open, texts: Sequence[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Feedback in natural language: read, cleaned, rewritten, as conversations to train on."""
