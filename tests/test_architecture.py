@@ -20,7 +20,8 @@ LAYERS = {
     "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
     "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "result_files preferences.dataset_info datasets datasets.* generators generators.* loop_state",
+    "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
+    "loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
@@ -55,6 +56,8 @@ LATE = {
     ("io", "flr.hub"),
     ("models", "peft"),
     ("training.preference", "flr.training.trl"),
+    ("training.run", "flr.training.trl"),
+    ("training.tuning", "flr.training.trl"),
 }
 """Imports inside a function, beside those of the doors: module, and what it imports there."""
 

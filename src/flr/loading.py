@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from flr import devices, followups, models, sources
+from flr import devices, followups, models, sources, tuned
 from flr.chat import Renderer
 from flr.devices import THREADS
 from flr.engines.classifier import Classifier
@@ -89,9 +89,11 @@ def prepare_sets(
     template = read_template(options.chat_template)
     source = sources.locate(options.model, revision=options.revision)
     config = models.load_config(source, trust_remote_code=options.trust_remote_code)
+    learned = tuned.of(source)
     renderer = Renderer(
         models.load_tokenizer(source, trust_remote_code=options.trust_remote_code),
-        form=options.form,
+        form=options.form or learned.form,
+        opening=learned.opening,
         max_tokens=longest_row(config),
         chat_template=template,
         strip_thinking=options.strip_thinking,
@@ -102,7 +104,11 @@ def prepare_sets(
     return replace(made, fingerprint=_fingerprint(options, made))
 
 
-def read_template(path: Path | None, option: str = "--chat-template") -> str | None:
+TEMPLATE_OPTION = "--chat-template"
+"""By which the template of a follow-up model is given."""
+
+
+def read_template(path: Path | None, option: str = TEMPLATE_OPTION) -> str | None:
     """The text of a Jinja file, where one is given.
 
     Raises:
@@ -162,7 +168,8 @@ def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
         "wanted": asdict(parts.wanted),
         "model": parts.source.identity,
         "followups": key_of(list(parts.texts)),
-        "form": options.form,
+        "form": parts.renderer.form,
+        "opening": parts.renderer.opening if parts.renderer.form == "role-switched" else None,
         # With a probe rendered: a template may write the date into every conversation.
         "template": key_of([template.source, template.render([_PROBE])]),
         "strip_thinking": options.strip_thinking,

@@ -37,12 +37,13 @@ from flr.mining import MineOptions, ProgressOf, mine_file
 from flr.pairing import PairingOptions
 from flr.prompts import PromptOfRow
 from flr.report.loop.html import page
-from flr.training.preference import AlignOptions, TrainingOptions, align_file, check_possible
+from flr.training.preference import AlignOptions, align_file, check_possible
+from flr.training.settings import PreferenceOptions
 
 PROMPTS, EVALUATION = ("train.jsonl", "evaluation.jsonl"), "evaluation"
 RESULTS, REPORT = "results.json", "report.html"
 
-_BY_STAGE = (PairingOptions, LabelOptions, TrainingOptions)
+_BY_STAGE = (PairingOptions, LabelOptions, PreferenceOptions)
 """Options that concern one stage alone."""
 
 STAGE_OF: Mapping[str, Stage] = {

@@ -13,7 +13,8 @@ from flr.pairing import PairingOptions
 from flr.sample_file import SampleOptions
 from flr.score_file import ScoreOptions
 from flr.scoring import merged_weights
-from flr.training.preference import AlignOptions, TrainingOptions
+from flr.training.preference import AlignOptions
+from flr.training.settings import PreferenceOptions
 from flr.types import FollowUpSet
 
 ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}
@@ -23,7 +24,7 @@ Options = TypeVar("Options")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, SampleOptions):
+class LoopOptions(PreferenceOptions, LabelOptions, PairingOptions, ScoreOptions, SampleOptions):
     """How a policy is improved round by round."""
 
     rounds: int = 2
@@ -43,7 +44,7 @@ class LoopOptions(TrainingOptions, LabelOptions, PairingOptions, ScoreOptions, S
     """Evaluate on the verifiable prompts too."""
 
     def __post_init__(self) -> None:
-        for kind in (ScoreOptions, PairingOptions, LabelOptions, TrainingOptions):
+        for kind in (ScoreOptions, PairingOptions, LabelOptions, PreferenceOptions):
             kind.__post_init__(self)
         check_positive("rounds", self.rounds)
         if not 0 < self.held_out < 1:

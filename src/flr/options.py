@@ -48,8 +48,9 @@ class FollowUpModelOptions:
     """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
     revision: str | None = None
     """Branch, tag or commit of a Hugging Face id."""
-    form: Form = "user"
-    """Who says the follow-up: the user, or the assistant of a feedback-tuned model."""
+    form: Form | None = None
+    """Who says the follow-up: the user, or the assistant of a feedback-tuned model [default: that
+    of its training for a model of flr tune, user for others]."""
     batch_tokens: int | None = None
     """Most tokens in one forward pass; bounds the memory [default: 4096 on CPU, 16384 on GPU]."""
     chat_template: Path | None = None

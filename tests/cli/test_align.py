@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flr.cli.main import run
-from flr.training.preference import is_main
+from flr.training.run import is_main
 from tests.training.small import LABELLED, PAIRS, put, said
 
 

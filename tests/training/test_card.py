@@ -1,4 +1,4 @@
-"""The card of an aligned policy, whatever its parts are called."""
+"""The card of a trained model, whatever its parts are called."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flr.training.card import card
+from flr.training.card import of_preferences
 
 RECORD: dict[str, Any] = {
     "method": "dpo",
@@ -42,7 +42,7 @@ def rows(text: str) -> dict[str, str]:
 
 
 def test_it_says_what_the_record_says():
-    text = card(RECORD)
+    text = of_preferences(RECORD)
     assert front_matter(text)["base_model"] == "owner/name"
     assert front_matter(text)["library_name"] == "transformers"
     found = rows(text)
@@ -58,12 +58,12 @@ def test_it_says_what_the_record_says():
 
 def test_a_local_policy_is_no_base_of_the_hub():
     policy = {**RECORD["policy"], "name": "/home/me/model", "hub_id": False}
-    assert "base_model" not in front_matter(card({**RECORD, "policy": policy}))
+    assert "base_model" not in front_matter(of_preferences({**RECORD, "policy": policy}))
 
 
 def test_an_adapter_is_loaded_by_peft():
     adapter = {"options": {"keep_adapter": True}, "adapter": {"rank": 16, "merged": False}}
-    text = card({**RECORD, **adapter})
+    text = of_preferences({**RECORD, **adapter})
     assert front_matter(text)["library_name"] == "peft"
     assert "AutoPeftModelForCausalLM.from_pretrained" in text
 
@@ -73,7 +73,7 @@ def test_an_adapter_is_loaded_by_peft():
 def test_no_name_breaks_out_of_its_line(place: str, name: str):
     policy = {**RECORD["policy"], "name": name} if place == "name" else RECORD["policy"]
     record = {**RECORD, "policy": policy, "input": name if place == "input" else "pairs.jsonl"}
-    text, plain = card(record), card(RECORD)
+    text, plain = of_preferences(record), of_preferences(RECORD)
     lines, expected = text.splitlines(), plain.splitlines()
     if place == "input":
         assert len(lines) == len(expected)

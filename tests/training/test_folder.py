@@ -9,24 +9,28 @@ import pytest
 from flr.errors import ModelError, OutputError
 from flr.runs import Store
 from flr.training import folder
-from flr.training.folder import Spent, check_free, finish, held, is_done, last_whole, mark
+from flr.training.folder import Folder, Spent, last_whole, mark
 
 ASKED = {"beta": 0.1, "lora": False}
 
 
-def free(output: Path, key: str = "ours", *, resume: bool = False, force: bool = False) -> None:
-    check_free(output, key, ASKED, resume=resume, force=force)
+def of(path: Path, key: str = "ours", verb: str = "align") -> Folder:
+    return Folder(path, verb, key, ASKED)
+
+
+def free(output: Path, *, resume: bool = False, force: bool = False) -> None:
+    of(output).check_free(resume=resume, force=force)
 
 
 def finished(output: Path, key: str = "ours") -> dict[str, Any]:
     """A folder that was made in one go."""
-    with held(output, key, ASKED, resume=False):
-        model = output / folder.WORK / "model"
+    with of(output, key).held(resume=False):
+        model = of(output).work / "model"
         (model / "more").mkdir(parents=True)
         (model / "config.json").write_text("{}")
         (model / "model.safetensors").write_bytes(b"weights")
         (model / "more" / "template.jinja").write_text("a template")
-        return finish(output, model, {"run": key, "options": ASKED}, "# a card\n")
+        return of(output, key).finish(model, {"options": ASKED}, "# a card\n")
 
 
 def checkpoint(work: Path, step: int, key: str = "ours", *, marked: bool = True) -> Path:
@@ -42,7 +46,7 @@ def stopped(output: Path) -> Path:
     """A folder of a run that was killed; its work."""
 
     def killed() -> None:
-        with held(output, "ours", ASKED, resume=False):
+        with of(output).held(resume=False):
             checkpoint(output / folder.WORK, 2)
             checkpoint(output / folder.WORK, 4)
             checkpoint(output / folder.WORK, 6, marked=False)
@@ -61,18 +65,18 @@ def test_a_finished_folder_holds_the_model_and_nothing_else(tmp_path: Path):
         *("config.json", "model.safetensors", "more/template.jinja", "README.md", "align.json")
     }
     assert record["files"].keys() == names - {"align.json"}
-    assert is_done(output, "ours")
-    assert not is_done(output, "another")
-    assert folder.read_record(output) == record
+    assert of(output).is_done()
+    assert not of(output, "another").is_done()
+    assert of(output).read() == record
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "more/template.jinja", "README.md"])
 def test_a_file_that_changed_or_went_is_seen(tmp_path: Path, name: str):
     finished(tmp_path / "p")
     (tmp_path / "p" / name).write_bytes(b"other")
-    assert not is_done(tmp_path / "p", "ours")
+    assert not of(tmp_path / "p").is_done()
     (tmp_path / "p" / name).unlink()
-    assert not is_done(tmp_path / "p", "ours")
+    assert not of(tmp_path / "p").is_done()
     with pytest.raises(OutputError, match="no longer those that were written"):
         free(tmp_path / "p", resume=True)
 
@@ -101,10 +105,10 @@ def test_another_run_is_replaced_by_force_alone_and_only_what_is_ours(tmp_path: 
     with pytest.raises(OutputError, match=r"made otherwise \(beta 0.5, now 0.1\).*--force"):
         free(output, resume=True)
     free(output, force=True)
-    with held(output, "ours", ASKED, resume=False):
+    with of(output).held(resume=False):
         left = {path.name for path in output.iterdir() if not path.name.startswith(folder.LOCK)}
         assert left == {"notes.txt", "align.json"}
-        assert folder.read_record(output)["run"] == "ours"
+        assert of(output).read()["run"] == "ours"
 
 
 def test_a_record_cannot_name_files_outside_its_folder(tmp_path: Path):
@@ -114,7 +118,7 @@ def test_a_record_cannot_name_files_outside_its_folder(tmp_path: Path):
     record = json.loads((output / "align.json").read_text())
     files = {"../precious": "0", str(outside): "0", "config.json": "0", "": "0", ".": "0"}
     (output / "align.json").write_text(json.dumps({**record, "files": files}))
-    with held(output, "ours", ASKED, resume=False):
+    with of(output).held(resume=False):
         assert not (output / "config.json").exists()
     assert outside.read_text() == "keep me"
 
@@ -124,7 +128,7 @@ def test_a_stopped_run_goes_on_from_its_last_whole_checkpoint(tmp_path: Path):
     with pytest.raises(OutputError, match="give --resume to go on"):
         free(tmp_path / "p")
     free(tmp_path / "p", resume=True)
-    with held(tmp_path / "p", "ours", ASKED, resume=True):
+    with of(tmp_path / "p").held(resume=True):
         assert {path.name for path in work.iterdir()} == {"checkpoint-2", "checkpoint-4"}
         assert last_whole(work, "ours") == (work / "checkpoint-4", Spent(4.0, 40))
 
@@ -132,7 +136,7 @@ def test_a_stopped_run_goes_on_from_its_last_whole_checkpoint(tmp_path: Path):
 def test_force_begins_anew(tmp_path: Path):
     work = stopped(tmp_path / "p")
     free(tmp_path / "p", force=True)
-    with held(tmp_path / "p", "ours", ASKED, resume=False):
+    with of(tmp_path / "p").held(resume=False):
         assert not work.exists()
 
 
@@ -162,12 +166,12 @@ def test_names_that_are_no_checkpoints_are_passed_over(tmp_path: Path):
 
 
 def test_an_error_leaves_nothing_behind_but_a_checkpoint_to_go_on_from(tmp_path: Path):
-    with pytest.raises(ModelError), held(tmp_path / "p", "ours", ASKED, resume=False):
+    with pytest.raises(ModelError), of(tmp_path / "p").held(resume=False):
         raise ModelError("no memory")
     assert not (tmp_path / "p").exists()
 
     def failed() -> None:
-        with held(tmp_path / "q", "ours", ASKED, resume=False):
+        with of(tmp_path / "q").held(resume=False):
             checkpoint(tmp_path / "q" / folder.WORK, 2)
             raise ModelError("no memory")
 
@@ -181,10 +185,10 @@ def test_two_runs_do_not_work_in_one_folder(tmp_path: Path):
     with (
         Store(tmp_path / "p" / folder.LOCK),
         pytest.raises(OutputError, match="another flr is working"),
-        held(tmp_path / "p", "ours", ASKED, resume=False),
+        of(tmp_path / "p").held(resume=False),
     ):
         pass
-    assert is_done(tmp_path / "p", "ours")
+    assert of(tmp_path / "p").is_done()
 
 
 @pytest.mark.parametrize("at", range(5))
@@ -203,10 +207,10 @@ def test_a_kill_while_the_model_takes_its_place_loses_nothing(
     with pytest.raises(KeyboardInterrupt):
         finished(tmp_path / "p")
     monkeypatch.undo()
-    assert not is_done(tmp_path / "p", "ours")
+    assert not of(tmp_path / "p").is_done()
     if at < 4:  # the model's own config.json comes last
         assert not (tmp_path / "p" / "config.json").exists()
     free(tmp_path / "p", resume=True)
     free(tmp_path / "p", force=True)
     finished(tmp_path / "p")
-    assert is_done(tmp_path / "p", "ours")
+    assert of(tmp_path / "p").is_done()

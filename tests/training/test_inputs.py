@@ -20,6 +20,9 @@ def test_weights_that_are_packed_count_as_the_model_that_they_make(
     writer.write_tensors_to_file()
     writer.close()
     packed = sources.locate(str(tmp_path / "m.gguf"))
-    assert inputs.weight_bytes(packed) == 2 * (4 * 32 + 3 * 32)  # Q4_0: 32 weights in 18 bytes
+    assert inputs.weight_bytes(packed, "cuda") == 2 * (
+        4 * 32 + 3 * 32
+    )  # Q4_0: 32 weights in 18 bytes
     plain = sources.locate(str(tiny_model))
-    assert inputs.weight_bytes(plain) == (tiny_model / "model.safetensors").stat().st_size
+    assert inputs.weight_bytes(plain, "cuda") == (tiny_model / "model.safetensors").stat().st_size
+    assert inputs.weight_bytes(packed, "cpu") == 0

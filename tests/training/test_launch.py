@@ -1,5 +1,6 @@
 """Several processes train together: one folder, one voice."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig
 from safetensors.torch import load_file
 
-from flr.training.folder import read_record
 from tests.training.small import PAIRS, aligned, put
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,7 +38,7 @@ def launched(tmp: Path, policy: Path, *more: str) -> tuple[str, dict[str, Any]]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    return " ".join(done.stderr.split()), read_record(output)
+    return " ".join(done.stderr.split()), json.loads((output / "align.json").read_text("utf-8"))
 
 
 def test_two_processes_make_one_model_as_one_does(tmp_path: Path, tiny_model: Path):

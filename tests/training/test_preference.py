@@ -18,7 +18,7 @@ from flr.errors import InputError, ModelError, OptionError, OutputError
 from flr.loading import load
 from flr.mining import MineOptions, mine_file
 from flr.sample_file import SampleOptions, sample_file
-from flr.training import preference, trl
+from flr.training import run, trl
 from flr.training.preference import align_file
 from tests.templates import TEMPLATES
 from tests.training.small import LABELLED, PAIRS, aligned, options, put, said
@@ -478,7 +478,7 @@ def test_the_card_says_how_the_policy_was_made(tmp_path: Path, tiny_model: Path)
 def test_a_library_that_is_missing_is_worded(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(preference, "find_spec", lambda name: None if name == "trl" else True)
+    monkeypatch.setattr(run, "find_spec", lambda name: None if name == "trl" else True)
     with pytest.raises(OptionError, match=r"flr align needs trl.*pip install '.\[train\]'"):
         aligned(tmp_path, tiny_model)
 

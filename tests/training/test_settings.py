@@ -15,9 +15,9 @@ from flr.training.settings import (
     COMPARING,
     LOSSES,
     Machine,
-    TrainingOptions,
+    PreferenceOptions,
+    preferences_shared_out,
     settings,
-    shared_out,
 )
 from tests.training.small import aligned
 
@@ -25,7 +25,7 @@ CPU, GPU = Machine(device="cpu", dtype="fp32"), Machine(device="cuda", dtype="bf
 
 
 def made(machine: Machine = CPU, /, *, labels: Any = (), **given: Any) -> dict[str, Any]:
-    options = TrainingOptions(**given)
+    options = PreferenceOptions(**given)
     return settings(options, machine, trl.setting_names(options.method), seed=3, labels=labels)
 
 
@@ -60,8 +60,8 @@ def test_a_cpu_gets_what_trl_needs_there_and_a_gpu_what_it_can():
     assert (gpu["use_cpu"], gpu["bf16"], gpu["dataloader_pin_memory"]) == (False, True, True)
     assert made(Machine(device="cpu", dtype="bf16"))["bf16"]
     names = trl.setting_names("dpo")
-    large = settings(TrainingOptions(), GPU, names, seed=0, weight_bytes=2**33)
-    on_cpu = settings(TrainingOptions(), CPU, names, seed=0, weight_bytes=2**33)
+    large = settings(PreferenceOptions(), GPU, names, seed=0, weight_bytes=2**33)
+    on_cpu = settings(PreferenceOptions(), CPU, names, seed=0, weight_bytes=2**33)
     for name in {"activation_checkpointing", "gradient_checkpointing"} & large.keys():
         assert (cpu[name], gpu[name], large[name], on_cpu[name]) == (False, False, True, False)
 
@@ -92,13 +92,13 @@ def test_what_accelerate_says_of_sharing_out_is_heard(
 
 def test_an_older_configuration_gets_the_older_name():
     known = set(trl.setting_names("dpo")) - {"activation_checkpointing"}
-    assert "gradient_checkpointing" in settings(TrainingOptions(), CPU, known, seed=0)
+    assert "gradient_checkpointing" in settings(PreferenceOptions(), CPU, known, seed=0)
 
 
 def test_the_limit_is_what_the_policy_takes():
     names = trl.setting_names("dpo")
     for longest, expected in ((512, 512), (None, 2048), (8192, 2048)):
-        given = settings(TrainingOptions(), CPU, names, seed=0, longest=longest)
+        given = settings(PreferenceOptions(), CPU, names, seed=0, longest=longest)
         assert given["max_length"] == expected
 
 
@@ -118,24 +118,24 @@ def test_classes_are_balanced_by_weights_unless_they_are_given():
 
 @given(batch=st.integers(1, 64), micro=st.integers(1, 64), processes=st.sampled_from([1, 2, 4, 8]))
 def test_a_batch_is_shared_out_whole(batch: int, micro: int, processes: int):
-    options = TrainingOptions(batch_size=batch, micro_batch=micro)
+    options = PreferenceOptions(batch_size=batch, micro_batch=micro)
     machine = Machine(device="cuda", dtype="bf16", processes=processes)
     if batch % processes:
         with pytest.raises(OptionError, match=f"give a multiple of {processes}"):
-            shared_out(options, machine)
+            preferences_shared_out(options, machine)
         return
-    held, times = shared_out(options, machine)
+    held, times = preferences_shared_out(options, machine)
     assert held * times * processes == batch
     assert held <= micro
 
 
 def test_kto_refuses_to_compare_a_row_with_itself():
     for batch, micro in ((7, 4), (4, 1)):
-        options = TrainingOptions(method="kto", batch_size=batch, micro_batch=micro)
+        options = PreferenceOptions(method="kto", batch_size=batch, micro_batch=micro)
         with pytest.raises(OptionError, match="compares rows with their neighbours"):
-            shared_out(options, GPU)
-    free = TrainingOptions(method="kto", batch_size=7, loss="apo_zero_unpaired")
-    assert shared_out(free, GPU) == (1, 7)
+            preferences_shared_out(options, GPU)
+    free = PreferenceOptions(method="kto", batch_size=7, loss="apo_zero_unpaired")
+    assert preferences_shared_out(free, GPU) == (1, 7)
 
 
 @pytest.mark.parametrize("machine", [CPU, GPU])
@@ -147,20 +147,20 @@ def test_no_loss_compares_a_row_with_itself(loss: str, how: str, machine: Machin
         "trl": {"trl": {"loss_type": loss}},
         "among others": {"trl": {"loss_type": f'["sigmoid", "{loss}"]'}},
     }[how]
-    options = TrainingOptions(**asked)
+    options = PreferenceOptions(**asked)
     if loss not in COMPARING:
-        assert shared_out(options, machine)[0] == (1 if machine is CPU else 4)
+        assert preferences_shared_out(options, machine)[0] == (1 if machine is CPU else 4)
         return
-    assert shared_out(options, machine) == (4, 4)
+    assert preferences_shared_out(options, machine) == (4, 4)
     with pytest.raises(OptionError, match="compares rows with their neighbours"):
-        shared_out(replace(options, batch_size=7), machine)
+        preferences_shared_out(replace(options, batch_size=7), machine)
 
 
 def test_pairs_are_trained_on_one_by_one_on_cpu_unless_told_otherwise():
-    assert shared_out(TrainingOptions(), CPU) == (1, 16)
-    assert shared_out(TrainingOptions(), GPU) == (4, 4)
-    assert shared_out(TrainingOptions(micro_batch=2), CPU) == (2, 8)
-    assert shared_out(TrainingOptions(method="kto"), CPU) == (4, 4)
+    assert preferences_shared_out(PreferenceOptions(), CPU) == (1, 16)
+    assert preferences_shared_out(PreferenceOptions(), GPU) == (4, 4)
+    assert preferences_shared_out(PreferenceOptions(micro_batch=2), CPU) == (2, 8)
+    assert preferences_shared_out(PreferenceOptions(method="kto"), CPU) == (4, 4)
 
 
 @pytest.mark.parametrize(

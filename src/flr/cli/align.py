@@ -11,7 +11,8 @@ from rich.text import Text
 
 from flr.cli.progress import bar
 from flr.runs import Report
-from flr.training.preference import AlignOptions, align_file, is_main
+from flr.training.preference import AlignOptions, align_file
+from flr.training.run import is_main
 
 
 def align(

@@ -56,6 +56,16 @@ def curves(log: Sequence[Mapping[str, Any]], points: int = POINTS) -> dict[str, 
     return found
 
 
+def held_out_curve(log: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """The loss on held-out rows by step, where it was looked at while training.
+
+    Example:
+        >>> held_out_curve([{"step": 5, "eval_loss": 2.5}, {"step": 5, "loss": 2.0}])
+        [(5, 2.5)]
+    """
+    return [(entry["step"], float(entry["eval_loss"])) for entry in log if "eval_loss" in entry]
+
+
 def ends(log: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Loss, accuracy and margin of the first and the last tenth of the steps (of one, at least).
 

@@ -1,8 +1,8 @@
-"""The folder of an aligned policy: whose it is, where a stopped run goes on, how it becomes whole.
+"""The folder of a trained model: whose it is, where a stopped run goes on, how it becomes whole.
 
     DIR/*.safetensors, config.json, tokenizer.json, ...    the model
     DIR/README.md                                          its card
-    DIR/align.json                                         how it was made
+    DIR/align.json, or tune.json                           how it was made, by which verb
     DIR/checkpoints/                                       of a run that is not finished
 
 The record says whose the folder is from the first moment on, and comes last in its whole form;
@@ -23,7 +23,7 @@ from flr.errors import FlrError, OutputError
 from flr.files import make_folder, write_text
 from flr.runs import Store
 
-RECORD, CARD, WORK, LOCK = "align.json", "README.md", "checkpoints", "run.sqlite"
+CARD, WORK, LOCK = "README.md", "checkpoints", "run.sqlite"
 
 MARK = "whole.json"
 """Written into a checkpoint when all of it is there: whose it is, and the sizes of its files."""
@@ -41,11 +41,6 @@ class Spent:
 
     seconds: float = 0.0
     tokens: int = 0
-
-
-def read_record(output: Path) -> dict[str, Any]:
-    """The record of a folder; empty where there is none that can be read."""
-    return _read(output / RECORD)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -68,21 +63,6 @@ def _lies_below(name: str) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
-def is_done(output: Path, run_key: str) -> bool:
-    """Whether the folder holds what exactly this run has made, whole and unchanged."""
-    record = read_record(output)
-    files = _files(record)
-    return (
-        record.get("run") == run_key
-        and record.get("state") == "finished"
-        and bool(files)
-        and all(
-            (output / name).is_file() and runs.file_sha256(output / name) == sha
-            for name, sha in files.items()
-        )
-    )
-
-
 def _differing(record: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """In what another run differs, as far as its record says it."""
     before = record.get("options")
@@ -90,110 +70,6 @@ def _differing(record: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     differing = [name for name in asked if name in given and given[name] != asked[name]]
     words = [f"{name} {given[name]}, now {asked[name]}" for name in differing]
     return "; ".join(words) or "the data, the policy, versions or the machine have changed"
-
-
-def check_free(
-    output: Path, run_key: str, asked: Mapping[str, Any], *, resume: bool, force: bool
-) -> None:
-    """Raises where the folder holds something that this run must not touch.
-
-    Args:
-        output: the folder, or where it is to be.
-        run_key: of this run.
-        asked: the options of this run, plain, to say what differs.
-        resume: go on with this run, where it was stopped.
-        force: replace what another run of `flr align` has made. Nothing else is ever replaced.
-
-    Raises:
-        OutputError: it is no folder, or holds what is not of `flr align`, or another run, or this
-            one, stopped or damaged.
-    """
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output}: is a file; name a folder")
-    if not output.exists() or all(path.name.startswith(LOCK) for path in output.iterdir()):
-        return
-    record = read_record(output)
-    if not isinstance(record.get("run"), str):
-        raise OutputError(
-            f"{output} holds something that flr align did not make, which is never replaced; give "
-            "another folder"
-        )
-    if force:
-        return
-    if record["run"] != run_key:
-        raise OutputError(
-            f"{output} was made otherwise ({_differing(record, asked)}); give another folder, or "
-            "--force to replace it"
-        )
-    if record.get("state") == "finished":
-        raise OutputError(
-            f"{output}: its files are no longer those that were written; give another folder, or "
-            "--force to make it anew"
-        )
-    if not resume:
-        raise OutputError(
-            f"{output} holds a run that was stopped: give --resume to go on from its last whole "
-            "checkpoint, or --force to begin anew"
-        )
-
-
-@contextmanager
-def held(output: Path, run_key: str, asked: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
-    """The folder while a run works in it, one at a time; made where it is missing.
-
-    After an error of ours nothing is left behind, unless there is a checkpoint to go on from.
-
-    Args:
-        output: a folder that `check_free` lets be taken; what is ours in it and is not gone on from
-            is removed.
-        run_key: of this run.
-        asked: its options, plain.
-        resume: keep the checkpoints of this run that are whole.
-
-    Raises:
-        OutputError: another process works in it, or it cannot be written.
-    """
-    make_folder(output)
-    failed = None
-    with Store(output / LOCK):
-        _begin(output, run_key, asked, resume=resume)
-        try:
-            yield
-        except FlrError as error:
-            failed = error
-            if last_whole(output / WORK, run_key) is None:
-                _discard(output)
-    (output / LOCK).unlink(missing_ok=True)
-    if failed is not None:
-        with suppress(OSError):  # there is something left in it
-            output.rmdir()
-        raise failed
-
-
-def _begin(output: Path, run_key: str, asked: Mapping[str, Any], *, resume: bool) -> None:
-    """Makes the folder this run's own."""
-    record = read_record(output)
-    if resume and record.get("run") == run_key and record.get("state") != "finished":
-        for path in (output / WORK).glob("checkpoint-*"):
-            if _mark(path, run_key) is None:
-                shutil.rmtree(path)
-        return
-    _discard(output)
-    _write(output, {"run": run_key, "state": "begun", "options": asked})
-
-
-def _discard(output: Path) -> None:
-    """Removes what `flr align` has made of a folder, and nothing else; the record last."""
-    for name in _files(read_record(output)):
-        (output / name).unlink(missing_ok=True)
-        with suppress(OSError):  # the folder itself, or one that holds something else
-            (output / name).parent.rmdir()
-    shutil.rmtree(output / WORK, ignore_errors=True)
-    (output / RECORD).unlink(missing_ok=True)
-
-
-def _write(output: Path, record: Mapping[str, Any]) -> None:
-    write_text(output / RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -230,25 +106,159 @@ def last_whole(work: Path, run_key: str) -> tuple[Path, Spent] | None:
     return None
 
 
-def finish(output: Path, model: Path, record: Mapping[str, Any], card: str) -> dict[str, Any]:
-    """Moves the model into the folder, writes card and record, and removes what is left over.
+@final
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder and the run that wants it.
 
     Args:
-        output: the folder.
-        model: in `WORK`, with the model's files.
-        record: plain data, with `run`.
-        card: the text of the card.
-
-    Returns:
-        The whole record.
+        path: of the folder, or where it is to be.
+        verb: of flr: `align` or `tune`.
+        run_key: of the run.
+        asked: its options, plain, to say what differs.
     """
-    write_text(model / CARD, card)
-    files = {name: runs.file_sha256(model / name) for name in _sizes(model)}
-    _write(output, {**read_record(output), "files": files})
-    for name in sorted(files, key=lambda name: name.endswith("config.json")):
-        make_folder((output / name).parent)
-        (model / name).replace(output / name)
-    whole = {"run": record["run"], "state": "finished", **record, "files": files}
-    _write(output, whole)
-    shutil.rmtree(output / WORK, ignore_errors=True)
-    return whole
+
+    path: Path
+    verb: str
+    run_key: str
+    asked: Mapping[str, Any]
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints lie."""
+        return self.path / WORK
+
+    @property
+    def _record(self) -> Path:
+        return self.path / f"{self.verb}.json"
+
+    def read(self) -> dict[str, Any]:
+        """The record; empty where there is none that can be read."""
+        return _read(self._record)
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        write_text(self._record, json.dumps(record, indent=1) + "\n")
+
+    def is_done(self) -> bool:
+        """Whether it holds what exactly this run has made, whole and unchanged."""
+        record = self.read()
+        files = _files(record)
+        return (
+            record.get("run") == self.run_key
+            and record.get("state") == "finished"
+            and bool(files)
+            and all(
+                (self.path / name).is_file() and runs.file_sha256(self.path / name) == sha
+                for name, sha in files.items()
+            )
+        )
+
+    def check_free(self, *, resume: bool, force: bool) -> None:
+        """Raises where it holds something that this run must not touch.
+
+        Args:
+            resume: go on with this run, where it was stopped.
+            force: replace what another run of this verb has made. Nothing else is ever replaced.
+
+        Raises:
+            OutputError: it is no folder, or holds what is not of this verb, or another run, or this
+                one, stopped or damaged.
+        """
+        path, record = self.path, self.read()
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path}: is a file; name a folder")
+        if not path.exists() or all(one.name.startswith(LOCK) for one in path.iterdir()):
+            return
+        if not isinstance(record.get("run"), str):
+            raise OutputError(
+                f"{path} holds something that flr {self.verb} did not make, which is never "
+                "replaced; give another folder"
+            )
+        if force:
+            return
+        if record["run"] != self.run_key:
+            raise OutputError(
+                f"{path} was made otherwise ({_differing(record, self.asked)}); give another "
+                "folder, or --force to replace it"
+            )
+        if record.get("state") == "finished":
+            raise OutputError(
+                f"{path}: its files are no longer those that were written; give another folder, or "
+                "--force to make it anew"
+            )
+        if not resume:
+            raise OutputError(
+                f"{path} holds a run that was stopped: give --resume to go on from its last whole "
+                "checkpoint, or --force to begin anew"
+            )
+
+    @contextmanager
+    def held(self, *, resume: bool) -> Iterator[None]:
+        """The folder while the run works in it, one at a time; made where it is missing.
+
+        What `check_free` has let be taken and is not gone on from is removed. After an error of
+        ours nothing is left behind, unless there is a checkpoint to go on from.
+
+        Args:
+            resume: keep the checkpoints of this run that are whole.
+
+        Raises:
+            OutputError: another process works in it, or it cannot be written.
+        """
+        make_folder(self.path)
+        failed = None
+        with Store(self.path / LOCK):
+            self._begin(resume=resume)
+            try:
+                yield
+            except FlrError as error:
+                failed = error
+                if last_whole(self.work, self.run_key) is None:
+                    self._discard()
+        (self.path / LOCK).unlink(missing_ok=True)
+        if failed is not None:
+            with suppress(OSError):  # there is something left in it
+                self.path.rmdir()
+            raise failed
+
+    def _begin(self, *, resume: bool) -> None:
+        """Makes the folder this run's own."""
+        record = self.read()
+        if resume and record.get("run") == self.run_key and record.get("state") != "finished":
+            for path in self.work.glob("checkpoint-*"):
+                if _mark(path, self.run_key) is None:
+                    shutil.rmtree(path)
+            return
+        self._discard()
+        self._write({"run": self.run_key, "state": "begun", "options": self.asked})
+
+    def _discard(self) -> None:
+        """Removes what the verb has made of it, and nothing else; the record last."""
+        for name in _files(self.read()):
+            (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):  # the folder itself, or one that holds something else
+                (self.path / name).parent.rmdir()
+        shutil.rmtree(self.work, ignore_errors=True)
+        self._record.unlink(missing_ok=True)
+
+    def finish(self, model: Path, record: Mapping[str, Any], card: str) -> dict[str, Any]:
+        """Moves the model into the folder, writes card and record, removes what is left over.
+
+        Args:
+            model: in `work`, with the model's files.
+            record: plain data.
+            card: the text of the card.
+
+        Returns:
+            The whole record.
+        """
+        write_text(model / CARD, card)
+        files = {name: runs.file_sha256(model / name) for name in _sizes(model)}
+        self._write({**self.read(), "files": files})
+        for name in sorted(files, key=lambda name: name.endswith("config.json")):
+            make_folder((self.path / name).parent)
+            (model / name).replace(self.path / name)
+        whole = {"run": self.run_key, "state": "finished", **record, "files": files}
+        self._write(whole)
+        shutil.rmtree(self.work, ignore_errors=True)
+        return whole

@@ -1,7 +1,7 @@
-"""What a training is made of, before any weights are read: the rows, the policy, and their check.
+"""What a training is made of, before any weights are read: the rows, the model, and their check.
 
 Everything that can be said against a run is said here: rows that TRL would misread, cut or drop,
-a policy without a chat template, options that do not fit it.
+a model without a chat template, options that do not fit it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,6 @@ from flr.loading import read_template
 from flr.preferences.checking import limit_of
 from flr.preferences.checks import Finding, check
 from flr.preferences.reading import rendered_columns
-from flr.prompting import TEMPLATE_OPTION
 from flr.reading import Numbered
 from flr.sources import Source
 from flr.template import Template
@@ -88,8 +87,8 @@ def read(source: str, split: str | None) -> Rows:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A policy, but for its weights.
+class Base:
+    """The model that is trained, but for its weights.
 
     Args:
         source: where it lies.
@@ -104,8 +103,18 @@ class Policy:
     longest: int | None
 
 
-def weight_bytes(source: Source) -> int:
-    """Size of a policy's weights, those below an adapter where it is one; packed ones as bf16."""
+def split_of(source: str, split: str | None) -> str | None:
+    """The split of a source, where it is a data set on the hub and not a file."""
+    return None if Path(source).exists() else split
+
+
+def weight_bytes(source: Source, device: str) -> int:
+    """Size of a model's weights, those below an adapter where it is one; packed ones as bf16.
+
+    0 on a CPU: the size has a say on a GPU alone, and that of a GGUF file takes seconds.
+    """
+    if device == "cpu":
+        return 0
     below = source.base or source
     if below.gguf:
         packed = GGUFReader(below.folder / below.gguf).tensors
@@ -113,12 +122,15 @@ def weight_bytes(source: Source) -> int:
     return sum(one.stat().st_size for one in below.folder.glob("*.safetensors"))
 
 
-def prepare_policy(source: Source, template: Path | None, *, trust_remote_code: bool) -> Policy:
-    """Reads a policy's tokenizer and configuration.
+def prepare_base(
+    source: Source, template: Path | None, option: str, *, trust_remote_code: bool
+) -> Base:
+    """Reads a model's tokenizer and configuration.
 
     Args:
         source: where it lies.
-        template: Jinja file in place of the policy's own; the saved model has it too.
+        template: Jinja file in place of the model's own; the saved model has it too.
+        option: by which it is given.
         trust_remote_code: run code that comes with it.
 
     Raises:
@@ -126,12 +138,11 @@ def prepare_policy(source: Source, template: Path | None, *, trust_remote_code: 
         OptionError: a template file that cannot be read.
     """
     tokenizer = models.load_tokenizer(source, trust_remote_code=trust_remote_code)
-    override = read_template(template, TEMPLATE_OPTION)
+    override = read_template(template, option)
     if override is not None:
         tokenizer.chat_template = override
     config = models.load_config(source, trust_remote_code=trust_remote_code)
-    made = Template(tokenizer, option=TEMPLATE_OPTION)
-    return Policy(source, tokenizer, made, longest_row(config))
+    return Base(source, tokenizer, Template(tokenizer, option=option), longest_row(config))
 
 
 def findings(

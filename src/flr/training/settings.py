@@ -1,4 +1,4 @@
-"""How a policy is trained: our options with their reasons, and what TRL's configuration is given.
+"""How a model is trained: our options with their reasons, and what TRL's configuration is given.
 
 Pure: TRL is not needed here. Everything that is not an option is a setting of TRL's and keeps its
 default, unless it is given by its own name.
@@ -31,10 +31,17 @@ COMPARING = frozenset({"kto", "aot", "aot_unpaired"})
 """Losses that hold the rows in memory against each other, and say nothing of one row alone."""
 
 FULL_RATE, LORA_RATE = 1e-6, 1e-5
-"""Learning rates: TRL's own for all weights, and ten times as much for an adapter.
+"""Learning rates for preference data: TRL's own for all weights, and ten times it for an adapter.
 
 Source:
     TRL 1.16, `DPOConfig`; Schulman et al., LoRA Without Regret, 2025, for the factor.
+"""
+
+TUNING_FULL_RATE, TUNING_LORA_RATE = 2e-5, 2e-4
+"""Learning rates for feedback, in the same way.
+
+Source:
+    TRL 1.16, `SFTConfig`.
 """
 
 LARGE = 2**31
@@ -50,6 +57,14 @@ OURS: Mapping[str, str] = {
 }
 """Settings of TRL's that resuming rests on, and what to do in place of giving them."""
 
+WATCHED: Mapping[str, str] = {
+    "eval_strategy": "give --held-out",
+    "eval_steps": "give --save-steps",
+    "metric_for_best_model": "the likelihood of held-out feedback is what counts",
+    "greater_is_better": "the likelihood of held-out feedback is what counts",
+}
+"""Settings of TRL's that ending in time rests on, and what to do in place of giving them."""
+
 TOGETHER = 4
 """Rows that a process holds at once, where nothing else was said."""
 
@@ -57,25 +72,34 @@ _WEIGHTS = ("desirable_weight", "undesirable_weight")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """How a policy is trained."""
+class LossOptions:
+    """What is learned from preference data."""
 
     method: Literal["dpo", "kto"] = "dpo"
     """dpo learns from pairs, kto from single responses with a label."""
     loss: str | None = None
     """Any of TRL's losses for the method, as ipo [default: the plain one: sigmoid for dpo, kto for
     kto]."""
+    beta: float = 0.1
+    """How strongly the policy is held to where it began; 0.1 is the papers' usual value (for ipo it
+    is their tau)."""
+    check: Literal["error", "warn"] = "error"
+    """What happens where flr check finds that TRL would misread, cut or drop rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a model is trained."""
+
     lora: bool = False
     """Train a low-rank adapter on all linear layers, in place of all weights: it needs a third of
     the memory or less."""
     lora_rank: int = 16
-    """Rank of the adapter; what is learnt from preference data is little, and 16 holds it."""
+    """Rank of the adapter; what is learnt from preferences or feedback is little, and 16 holds
+    it."""
     learning_rate: float | None = None
-    """Largest step size, the first thing to tune [default: 1e-6, which is TRL's; 1e-5 with --lora,
-    since adapters want ten times as much]."""
-    beta: float = 0.1
-    """How strongly the policy is held to where it began; 0.1 is the papers' usual value (for ipo it
-    is their tau)."""
+    """Largest step size, the first thing to tune [default: TRL's own: 1e-6 for preference data,
+    2e-5 for feedback; ten times as much with --lora, as adapters want]."""
     epochs: float = 1.0
     """Times that every row is seen; 1, since preference data are soon learnt by heart."""
     max_steps: int | None = None
@@ -84,36 +108,64 @@ class TrainingOptions:
     """Rows of an optimizer step, over all processes; with fewer the direction is noise, and with
     more a small file gives too few steps."""
     micro_batch: int | None = None
-    """Most rows in memory at once in each process [default: 4; 1 for dpo on CPU, where padding rows
-    to the longest of them costs more than holding them together gains]. The losses kto, aot and
-    aot_unpaired compare rows with their neighbours, and take 4 there, too."""
+    """Most rows in memory at once in each process [default: 4; on CPU 1, where padding rows to the
+    longest of them costs more than holding them together gains; 4 there, too, for the losses kto,
+    aot and aot_unpaired, which compare rows with their neighbours]."""
     max_length: int = 2048
-    """Longest row, tokens of prompt and response, or what the policy takes if that is less. TRL
-    would cut what is longer (its own limit is 1024), so such a row stops the run; see --check."""
+    """Longest row, tokens of prompt and response, or what the model takes if that is less. TRL
+    would cut what is longer (its own limit is 1024), so such a row stops the run."""
     save_steps: int = 50
     """Steps between checkpoints, and so the most that a kill costs."""
-    check: Literal["error", "warn"] = "error"
-    """What happens where flr check finds that TRL would misread, cut or drop rows."""
     trl: dict[str, str] = field(default_factory=dict[str, str])
     """Any setting of TRL's configuration (--trl.warmup_steps 10); it overrides ours."""
 
     def __post_init__(self) -> None:
         for name in ("lora_rank", "max_steps", "batch_size", "micro_batch", "save_steps"):
             check_positive(name, getattr(self, name))
-        for name in ("learning_rate", "beta", "epochs"):
-            number = getattr(self, name)
-            if number is not None and not (isfinite(number) and number > 0):
-                raise OptionError(f"--{name.replace('_', '-')} {number}; above 0 was expected")
+        for name in ("learning_rate", "epochs"):
+            check_above_zero(name, getattr(self, name))
         if self.max_length < 2:
             raise OptionError(f"--max-length {self.max_length}; 2 or more was expected")
+        for name in self.trl.keys() & OURS.keys():
+            raise OptionError(f"--trl.{name}: flr sets it, and resuming rests on it; {OURS[name]}")
+
+
+def check_above_zero(name: str, number: float | None) -> None:
+    """Raises where an option that scales something is not a finite number above 0."""
+    if number is not None and not (isfinite(number) and number > 0):
+        raise OptionError(f"--{name.replace('_', '-')} {number}; above 0 was expected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceOptions(TrainingOptions, LossOptions):
+    """How a policy is trained on preference data."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_above_zero("beta", self.beta)
         known = LOSSES.get(self.method, ())
         if self.loss is not None and self.loss not in known:
             raise OptionError(
                 f"--loss {self.loss}: for --method {self.method} one of {', '.join(known)} was "
                 f"expected.{did_you_mean(self.loss, known)} (--trl.loss_type takes any name)"
             )
-        for name in self.trl.keys() & OURS.keys():
-            raise OptionError(f"--trl.{name}: flr sets it, and resuming rests on it; {OURS[name]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningOptions(TrainingOptions):
+    """How a follow-up model is trained on feedback."""
+
+    epochs: float = 3.0
+    """Most times that every row is seen; with --held-out it ends earlier where that is better."""
+    patience: int = 3
+    """With --held-out: evaluations without a better one, one every --save-steps, before training
+    ends. The best one's weights are what is saved."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("patience", self.patience)
+        for name in self.trl.keys() & WATCHED.keys():
+            raise OptionError(f"--trl.{name}: flr sets it, to end in time; {WATCHED[name]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +185,18 @@ class Machine:
     sharded: bool = False
 
 
-def shared_out(options: TrainingOptions, machine: Machine) -> tuple[int, int]:
+def shared_out(
+    options: TrainingOptions, machine: Machine, *, together: int = TOGETHER
+) -> tuple[int, int]:
     """Rows that a process holds at once, and how often it does so for one optimizer step.
 
+    Args:
+        options: how the model is trained.
+        machine: on what.
+        together: most rows at once, where the options do not say.
+
     Raises:
-        OptionError: a batch that the processes cannot share, or of single rows for a loss that
-            compares rows.
+        OptionError: a batch that the processes cannot share.
 
     Example:
         >>> shared_out(TrainingOptions(batch_size=10), Machine(device="cuda", dtype="bf16"))
@@ -151,26 +209,36 @@ def shared_out(options: TrainingOptions, machine: Machine) -> tuple[int, int]:
             f"--batch-size {options.batch_size} cannot be shared by {processes} processes; give a "
             f"multiple of {processes}"
         )
-    compared = _compares_rows(options)
-    alone = options.method == "dpo" and machine.device == "cpu" and not compared
-    most = min(each, options.micro_batch or (1 if alone else TOGETHER))
+    most = min(each, options.micro_batch or together)
     micro = max(count for count in range(1, most + 1) if each % count == 0)
-    if micro == 1 and compared:
-        raise OptionError(
-            f"--batch-size {options.batch_size}, --micro-batch {most}: each process would hold one "
-            "row at a time, and this loss compares rows with their neighbours; give a batch size "
-            f"that 4 divides, or another --loss than {', '.join(sorted(COMPARING))}"
-        )
     return micro, each // micro
 
 
-def _compares_rows(options: TrainingOptions) -> bool:
+def preferences_shared_out(options: PreferenceOptions, machine: Machine) -> tuple[int, int]:
+    """The same for preference data.
+
+    Raises:
+        OptionError: single rows for a loss that compares rows.
+    """
+    compared = _compares_rows(options)
+    alone = options.method == "dpo" and machine.device == "cpu" and not compared
+    micro, times = shared_out(options, machine, together=1 if alone else TOGETHER)
+    if micro == 1 and compared:
+        raise OptionError(
+            f"--batch-size {options.batch_size}: each process would hold one row at a time (see "
+            "--micro-batch), and this loss compares rows with their neighbours; give a batch size "
+            f"that 4 divides, or another --loss than {', '.join(sorted(COMPARING))}"
+        )
+    return micro, times
+
+
+def _compares_rows(options: PreferenceOptions) -> bool:
     """Whether a loss is among those that are asked for, perhaps several in TRL's own way."""
     asked = options.trl.get("loss_type", options.loss or LOSSES[options.method][0])
     return not COMPARING.isdisjoint(re.findall(r"\w+", asked))
 
 
-def _of_method(options: TrainingOptions, labels: Sequence[bool]) -> dict[str, Any]:
+def _of_method(options: PreferenceOptions, labels: Sequence[bool]) -> dict[str, Any]:
     """The loss, and the weights that balance the classes of kto."""
     given = {"loss_type": options.loss or LOSSES[options.method][0]}
     if options.method == "dpo" or options.trl.keys() & set(_WEIGHTS):
@@ -179,60 +247,26 @@ def _of_method(options: TrainingOptions, labels: Sequence[bool]) -> dict[str, An
     return given if weights is None else given | asdict(weights)
 
 
-def settings(
+def _common(
     options: TrainingOptions,
     machine: Machine,
     known: Collection[str],
+    shared: tuple[int, int],
     *,
     seed: int,
-    labels: Sequence[bool] = (),
-    longest: int | None = None,
-    weight_bytes: int = 0,
+    weight_bytes: int,
 ) -> dict[str, Any]:
-    """What TRL's configuration is given, but the folder.
-
-    Args:
-        options: how the policy is trained.
-        machine: on what.
-        known: names of all settings that TRL's configuration has.
-        seed: of the order of rows, and of an adapter's first weights.
-        labels: of the rows, for kto.
-        longest: what the policy takes, tokens; None for no limit.
-        weight_bytes: of the policy's files.
-
-    Raises:
-        OptionError: a setting that TRL has not; a batch that cannot be shared out.
-
-    Example:
-        >>> made = settings(
-        ...     TrainingOptions(batch_size=8, trl={"warmup_steps": "2"}),
-        ...     Machine(device="cuda", dtype="bf16"), ["warmup_steps", "activation_checkpointing"],
-        ...     seed=0, longest=1024,
-        ... )
-        >>> made["per_device_train_batch_size"], made["max_length"], made["warmup_steps"]
-        (4, 1024, 2)
-    """
-    for name in options.trl:
-        if name not in known:
-            near = did_you_mean(name, sorted(known))
-            raise OptionError(f"--trl.{name}: TRL's configuration has no such setting.{near}")
-    micro, times = shared_out(options, machine)
+    """What every trainer of TRL's is given, but its learning rate and what is the method's own."""
+    micro, times = shared
     on_cpu = machine.device == "cpu"
     # Transformers 5 has given it another name, and warns of the old one.
     new, old = "activation_checkpointing", "gradient_checkpointing"
     return {
-        **_of_method(options, labels),
-        "learning_rate": options.learning_rate or (LORA_RATE if options.lora else FULL_RATE),
-        "beta": options.beta,
         "num_train_epochs": options.epochs,
         "max_steps": options.max_steps or -1,
         "per_device_train_batch_size": micro,
         "per_device_eval_batch_size": micro,
         "gradient_accumulation_steps": times,
-        "max_length": min(options.max_length, longest or options.max_length),
-        # The first policy is asked once about every row, and need not stay in memory. With an
-        # adapter it is the policy without it, which TRL would ask before it is shared out.
-        "precompute_ref_log_probs": not (machine.sharded and options.lora),
         "bf16": machine.dtype == "bf16",
         "fp16": machine.dtype == "fp16",
         "use_cpu": on_cpu,
@@ -251,5 +285,111 @@ def settings(
         "disable_tqdm": True,
         "log_level": "error",
         "log_level_replica": "error",
+    }
+
+
+def _check_known(options: TrainingOptions, known: Collection[str]) -> None:
+    for name in options.trl:
+        if name not in known:
+            near = did_you_mean(name, sorted(known))
+            raise OptionError(f"--trl.{name}: TRL's configuration has no such setting.{near}")
+
+
+def settings(
+    options: PreferenceOptions,
+    machine: Machine,
+    known: Collection[str],
+    *,
+    seed: int,
+    labels: Sequence[bool] = (),
+    longest: int | None = None,
+    weight_bytes: int = 0,
+) -> dict[str, Any]:
+    """What TRL's configuration is given for preference data, but the folder.
+
+    Args:
+        options: how the policy is trained.
+        machine: on what.
+        known: names of all settings that TRL's configuration has.
+        seed: of the order of rows, and of an adapter's first weights.
+        labels: of the rows, for kto.
+        longest: what the policy takes, tokens; None for no limit.
+        weight_bytes: of the policy's files.
+
+    Raises:
+        OptionError: a setting that TRL has not; a batch that cannot be shared out.
+
+    Example:
+        >>> made = settings(
+        ...     PreferenceOptions(batch_size=8, trl={"warmup_steps": "2"}),
+        ...     Machine(device="cuda", dtype="bf16"), ["warmup_steps", "activation_checkpointing"],
+        ...     seed=0, longest=1024,
+        ... )
+        >>> made["per_device_train_batch_size"], made["max_length"], made["warmup_steps"]
+        (4, 1024, 2)
+    """
+    _check_known(options, known)
+    shared = preferences_shared_out(options, machine)
+    return {
+        **_common(options, machine, known, shared, seed=seed, weight_bytes=weight_bytes),
+        **_of_method(options, labels),
+        "learning_rate": options.learning_rate or (LORA_RATE if options.lora else FULL_RATE),
+        "beta": options.beta,
+        "max_length": min(options.max_length, longest or options.max_length),
+        # The first policy is asked once about every row, and need not stay in memory. With an
+        # adapter it is the policy without it, which TRL would ask before it is shared out.
+        "precompute_ref_log_probs": not (machine.sharded and options.lora),
+        **typed(options.trl),
+    }
+
+
+def tuning_settings(
+    options: TuningOptions,
+    machine: Machine,
+    known: Collection[str],
+    *,
+    seed: int,
+    watched: bool = False,
+    weight_bytes: int = 0,
+) -> dict[str, Any]:
+    """What TRL's configuration is given for feedback, but the folder.
+
+    Args:
+        options: how the model is trained.
+        machine: on what.
+        known: names of all settings that TRL's configuration has.
+        seed: of the order of rows, and of an adapter's first weights.
+        watched: whether there are held-out rows to end by.
+        weight_bytes: of the model's files.
+
+    Raises:
+        OptionError: a setting that TRL has not; a batch that cannot be shared out.
+
+    Example:
+        >>> made = tuning_settings(
+        ...     TuningOptions(save_steps=20), Machine(device="cpu", dtype="bf16"), [], seed=0,
+        ...     watched=True,
+        ... )
+        >>> made["per_device_train_batch_size"], made["eval_steps"], made["max_length"]
+        (1, 20, None)
+    """
+    _check_known(options, known)
+    shared = shared_out(options, machine, together=1 if machine.device == "cpu" else TOGETHER)
+    rate = TUNING_LORA_RATE if options.lora else TUNING_FULL_RATE
+    watching = {
+        "eval_strategy": "steps",
+        "eval_steps": options.save_steps,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        # The best one, and the two that every run keeps.
+        "save_total_limit": 3,
+    }
+    return {
+        **_common(options, machine, known, shared, seed=seed, weight_bytes=weight_bytes),
+        "learning_rate": options.learning_rate or rate,
+        # Rows are made no longer than they may be, and none is cut.
+        "max_length": None,
+        **(watching if watched else {}),
         **typed(options.trl),
     }

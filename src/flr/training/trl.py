@@ -1,6 +1,6 @@
-"""TRL's DPOTrainer and KTOTrainer, set to work: the only room of trl, peft and datasets' tables.
+"""TRL's trainers (DPO, KTO, SFT), set to work: the only room of trl, peft and datasets' tables.
 
-What is learnt, and how, is theirs. Here they get rows, settings and a policy in fp32; they are kept
+What is learnt, and how, is theirs. Here they get rows, settings and a model in fp32; they are kept
 off the screen, but for their warnings; a loss that is no number ends them; every checkpoint that is
 whole is marked; and what they have made is saved as a folder that transformers loads.
 """
@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -40,6 +40,7 @@ trl: Any = import_module("trl")  # it names its parts lazily
 TRAINERS: Mapping[str, tuple[Any, Any]] = {
     "dpo": (trl.DPOTrainer, trl.DPOConfig),
     "kto": (trl.KTOTrainer, trl.KTOConfig),
+    "sft": (trl.SFTTrainer, trl.SFTConfig),
 }
 """Trainer and configuration of each method."""
 
@@ -56,13 +57,14 @@ class Job:
         settings: for TRL's configuration.
         adapter: rank of an adapter; None to train all weights.
         merged: whether the adapter becomes part of the saved model.
-        policy: where the policy lies.
+        base: where the model lies that is trained.
         tokenizer: its tokenizer, with the chat template in force.
-        rows: to train on, in TRL's form.
+        rows: to train on, in TRL's form; for `sft` tokens and labels.
         held_out: to evaluate on; may be empty.
+        patience: evaluations without a better one, after which training ends; None for no such end.
         threads: of torch on the CPU.
         sharded: whether processes share the weights out among them.
-        trust_remote_code: run code that comes with the policy.
+        trust_remote_code: run code that comes with the model.
     """
 
     run_key: str
@@ -71,10 +73,11 @@ class Job:
     settings: Mapping[str, Any]
     adapter: int | None
     merged: bool
-    policy: Source
+    base: Source
     tokenizer: Any
     rows: Sequence[Mapping[str, Any]]
     held_out: Sequence[Mapping[str, Any]]
+    patience: int | None
     threads: int
     sharded: bool
     trust_remote_code: bool
@@ -122,6 +125,14 @@ class _Finished(Exception):  # noqa: N818 - nothing is wrong
     """The checkpoint that is gone on from is that of the last step."""
 
 
+def _is_over(log: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+    """Whether so many evaluations have passed since the best one."""
+    losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+    if patience is None or not losses:
+        return False
+    return len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
 class _Follow(transformers.TrainerCallback):
     """Tells of progress, watches the loss, marks whole checkpoints, ends after the last step."""
 
@@ -150,7 +161,7 @@ class _Follow(transformers.TrainerCallback):
                 does one step before it looks.
         """
         _, state, _ = given
-        if state.global_step >= state.max_steps:
+        if state.global_step >= state.max_steps or self._is_over(state):
             raise _Finished
 
     def on_step_end(self, *given: Any, **_: Any) -> None:
@@ -158,6 +169,15 @@ class _Follow(transformers.TrainerCallback):
         _, state, _ = given
         self.progress(state.global_step, state.max_steps, self.tokens - self.told)
         self.told = self.tokens
+
+    def _is_over(self, state: Any) -> bool:
+        return _is_over(state.log_history, self.job.patience)
+
+    def on_evaluate(self, *given: Any, **_: Any) -> None:
+        """Ends a training that gets no better."""
+        _, state, control = given
+        if self._is_over(state):
+            control.should_training_stop = True
 
     def on_log(self, *given: Any, **more: Any) -> None:
         """Looks at what TRL logs.
@@ -259,7 +279,7 @@ def _refused(error: Exception) -> OptionError:
 def _too_large(job: Job) -> ModelError:
     lora = "" if job.adapter else ", or --lora"
     return ModelError(
-        f"{job.policy.name}: not enough memory to train it: give a smaller --micro-batch{lora}, or "
+        f"{job.base.name}: not enough memory to train it: give a smaller --micro-batch{lora}, or "
         "--trl.activation_checkpointing true"
     )
 
@@ -310,24 +330,33 @@ def _adapter(job: Job) -> Any:
 
 
 def _load(job: Job) -> Any:
-    """The policy in fp32, an adapter merged; TRL moves it to where it is trained."""
+    """The model in fp32, an adapter merged; TRL moves it to where it is trained."""
     return models.load(
-        job.policy, dtype="fp32", device="cpu", trust_remote_code=job.trust_remote_code
+        job.base, dtype="fp32", device="cpu", trust_remote_code=job.trust_remote_code
     )
 
 
+def _reference(job: Job, args: Any, model: Any) -> dict[str, Any]:
+    """The first policy, for the methods that hold the policy against it.
+
+    Where TRL wants it beside the other one, it would read it from the folder that this one came
+    from, without an adapter that was merged.
+    """
+    if job.method == "sft":
+        return {}
+    needed = job.adapter is None and (job.sharded or not args.precompute_ref_log_probs)
+    return {"ref_model": deepcopy(model) if needed else None}
+
+
 def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
-    """TRL's trainer, with the first policy's log-likelihoods computed."""
+    """TRL's trainer, with the first policy's log-likelihoods computed where they are needed."""
     kind, _ = TRAINERS[job.method]
     tables = _tables(job, args)
     model.requires_grad_(True)  # which a merged adapter leaves frozen
-    # Where TRL wants the first policy beside this one, it would read it from the folder that this
-    # one came from, without an adapter that was merged.
-    needed = job.adapter is None and (job.sharded or not args.precompute_ref_log_probs)
     with _settled():
         trainer = kind(
             model=model,
-            ref_model=deepcopy(model) if needed else None,
+            **_reference(job, args, model),
             args=args,
             train_dataset=tables["train"],
             eval_dataset=tables.get("held_out"),
@@ -336,7 +365,7 @@ def _trainer(job: Job, args: Any, model: Any, follow: _Follow) -> Any:
             callbacks=[follow],
         )
     trainer.remove_callback(transformers.PrinterCallback)
-    if args.precompute_ref_log_probs:
+    if getattr(args, "precompute_ref_log_probs", False):
         trainer.ref_model = None  # it has answered, and is not asked again
     return trainer
 
@@ -346,8 +375,17 @@ def _evaluated(trainer: Any) -> dict[str, Any]:
     return dict(trainer.state.log_history[-1])
 
 
+def _go_on(trainer: Any, checkpoint: Path | None) -> None:
+    """Trains from a checkpoint to the end; then the weights are the last ones, or the best."""
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except _Finished:
+        if trainer.state.best_model_checkpoint is not None:
+            trainer._load_best_model()
+
+
 def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
-    """Trains a policy, from the last whole checkpoint where there is one.
+    """Trains a model, from the last whole checkpoint where there is one.
 
     Args:
         job: what is to be trained.
@@ -364,15 +402,14 @@ def train(job: Job, progress: Progress, warn: Callable[[str], None]) -> Trained:
         found = folder.last_whole(job.work, job.run_key)
         checkpoint, spent = found or (None, Spent())
         follow = _Follow(job, progress, spent)
-        policy = _load(job)
-        own = deepcopy(policy.config), deepcopy(policy.generation_config)
-        trainer = _trainer(job, args, policy, follow)
-        # What is sharded is prepared for training once; before it, the policy is the first one.
+        loaded = _load(job)
+        own = deepcopy(loaded.config), deepcopy(loaded.generation_config)
+        trainer = _trainer(job, args, loaded, follow)
+        # What is sharded is prepared for training once; before it, the model is the first one.
         before = None
         if job.held_out and not trainer.is_fsdp_enabled:
             before = _evaluated(trainer)
-        with suppress(_Finished):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _go_on(trainer, checkpoint)
         spent = follow.spent
         log = [dict(entry) for entry in trainer.state.log_history]
         after = _evaluated(trainer) if job.held_out else None
@@ -411,7 +448,7 @@ def _saved(job: Job, trainer: Any, own: Sequence[Any]) -> Path:
     if job.adapter and job.merged:
         return _merged(job, place)
     if job.adapter:
-        _name_base(job.policy, place / "adapter_config.json")
+        _name_base(job.base, place / "adapter_config.json")
         return place
     for one in own:
         one.save_pretrained(place)
@@ -437,7 +474,7 @@ def _check_finite(job: Job, place: Path) -> None:
 
 def _merged(job: Job, adapter: Path) -> Path:
     """The policy with the adapter as part of its weights, beside the adapter."""
-    adapted = Source(job.policy.name, adapter, None, job.run_key)
+    adapted = Source(job.base.name, adapter, None, job.run_key)
     model = models.merge_adapter(_load(job), adapted)
     place = job.work / "merged"
     shutil.rmtree(place, ignore_errors=True)
