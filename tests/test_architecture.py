@@ -18,14 +18,16 @@ LAYERS = {
     1: "followups followups.* spans template chat template_report rewards resampling correlations "
     "stats messages rows prompts turns prompting responses diversity pairing labelling preferences "
     "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
-    "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows",
+    "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows "
+    "feedback.sentences",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
     "loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
-    "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
+    "feedback.sources feedback.cleaning policies sampling sample_file noise_floor preferences.checking evaluation "
+    "evaluation.*",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
-    "mined.figures mining training training.*",
+    "mined.figures mining training training.* feedback.building",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
     "report report.*",
     6: "demo cli cli.* __main__",

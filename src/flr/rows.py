@@ -134,6 +134,26 @@ def _conversations(columns: Mapping[str, Any]) -> tuple[Form, tuple[Conversation
     raise _FormError("", f"fits no row form: {_columns_shown(columns)}")
 
 
+def conversation_in(columns: Mapping[str, Any]) -> tuple[Conversation, tuple[str, ...]]:
+    """The one conversation of a row, and the columns in which it stands.
+
+    Raises:
+        RowError: there is none, or several.
+
+    Example:
+        >>> talk, names = conversation_in({"prompt": "Two?", "response": "Three", "id": 7})
+        >>> talk.response, names
+        ('Three', ('prompt', 'response'))
+    """
+    form, found = _conversations(columns)
+    if form != "single":
+        raise RowError("", "has several responses; one response a row was expected")
+    for names in (("messages",), ("conversation",)):
+        if columns.get(names[0]) is not None:
+            return found[0], names
+    return found[0], ("prompt", "response" if columns.get("response") is not None else "completion")
+
+
 def _columns_shown(columns: Mapping[str, Any]) -> str:
     if not columns:
         return "it has no columns"

@@ -39,6 +39,7 @@ app.command(
 app.command(
     "flr.cli.align:align", name="align", help="Train a policy on preference data, by DPO or KTO."
 )
+app.command("flr.cli.feedback:app", name="feedback", help="Make training data of feedback.")
 app.command("flr.cli.tune:tune", name="tune", help="Train a follow-up model on feedback.")
 app.command("flr.cli.loop:app", name="loop", help="Sample, mine, align, evaluate, round by round.")
 app.command(

@@ -43,7 +43,7 @@ def _cut(text: str, marker: str) -> tuple[str, str]:
     return before, after
 
 
-def _judged(row: RawRow) -> Conversation:
+def judged(row: RawRow) -> Conversation:
     """Prompt and response, cut out of the whole prompt of a judge."""
     _, rest = _cut(row.text("instruction"), _INSTRUCTION)
     prompt, rest = _cut(rest, _RESPONSE)
@@ -58,7 +58,7 @@ def judge_single(row: RawRow) -> Iterator[ItemOrReason]:
 
     An earlier dialogue, which the judge's prompt holds as text, stays part of the one user message.
     """
-    conversation = _judged(row)
+    conversation = judged(row)
     rating = rating_of(row.get("gpt4_score"), "gpt4_score")
     group = row.name("idx") or conversation.messages[0].content
     subset, system = row.name("category"), row.name("response_source")
@@ -67,7 +67,7 @@ def judge_single(row: RawRow) -> Iterator[ItemOrReason]:
 
 def flask(row: RawRow) -> Iterator[ItemOrReason]:
     """FLASK: human ratings; a response is rated by several criteria, each a subset."""
-    conversation = _judged(row)
+    conversation = judged(row)
     rating = rating_of(row.get("human_score"), "human_score")
     group = row.name("idx") or conversation.messages[0].content
     subset, system = row.name("criteria"), row.name("response_source")
@@ -88,7 +88,7 @@ def helpsteer(row: RawRow) -> Iterator[ItemOrReason]:
     yield from _rated(row, prompt, Conversation.of(prompt, response), rating)
 
 
-def _aspects_mean(annotations: Any, field: str) -> float | None:
+def aspects_mean(annotations: Any, field: str) -> float | None:
     """Mean over the aspects that have a number."""
     if not isinstance(annotations, Mapping):
         raise RowError(field, f"expected an object of aspects, got {kind_of(annotations)}")
@@ -114,7 +114,7 @@ def ultrafeedback(row: RawRow) -> Iterator[ItemOrReason]:
     for i, completion in enumerate(completions):
         field = f"completions[{i}]"
         response = text_of(inside(completion, field, "response"), f"{field}.response")
-        rating = _aspects_mean(inside(completion, field, "annotations"), f"{field}.annotations")
+        rating = aspects_mean(inside(completion, field, "annotations"), f"{field}.annotations")
         model = completion.get("model")
         system = model if isinstance(model, str) else ""
         conversation = Conversation.of(prompt, response)
@@ -131,8 +131,8 @@ def _raters_mean(row: RawRow) -> float | None:
     return sum(FEEDBACKQA_RATINGS[value] for value in values) / len(values) if values else None
 
 
-def feedbackqa(row: RawRow) -> Iterator[ItemOrReason]:
-    """FeedbackQA: passages that answer a question, rated by people from 1 (bad) to 4 (excellent).
+def feedbackqa_answer(row: RawRow) -> Conversation:
+    """A question of FeedbackQA, answered by a passage.
 
     The response is the passage's content alone, without the page's title and the section's headers.
     Nothing shows that raters saw those: in the validation files of two sources, words of five
@@ -140,11 +140,16 @@ def feedbackqa(row: RawRow) -> Iterator[ItemOrReason]:
     it than words of the headers of another passage for the same question (17 against 19 % of
     passages, 15 against 14 %).
     """
-    question, passage = row.text("question"), row.get("passage")
-    reference = inside(passage, "passage", "reference")
+    reference = inside(row.get("passage"), "passage", "reference")
     field = "passage.reference"
     content = text_of(inside(reference, field, "section_content"), f"{field}.section_content")
-    source = passage.get("source")
+    return Conversation.of(row.text("question"), content)
+
+
+def feedbackqa(row: RawRow) -> Iterator[ItemOrReason]:
+    """FeedbackQA: passages that answer a question, rated by people from 1 (bad) to 4 (best)."""
+    conversation = feedbackqa_answer(row)
+    source = row.get("passage").get("source")
     subset = source if isinstance(source, str) else ""
-    conversation = Conversation.of(question, content)
-    yield from _rated(row, question, conversation, _raters_mean(row), subset)
+    group = conversation.prompt[0].content
+    yield from _rated(row, group, conversation, _raters_mean(row), subset)

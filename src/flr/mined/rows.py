@@ -16,6 +16,7 @@ from flr.preferences.formats import PAIRED
 from flr.prompts import OF_RESPONSES, REWARDED
 from flr.responses import Group
 from flr.rows import Row
+from flr.types import Conversation
 
 Format = Literal["trl", "trl-kto", "llama-factory", "llama-factory-kto", "openrlhf"]
 
@@ -69,9 +70,9 @@ class Made:
     label: bool | None = None
 
 
-def prompt_key(row: Row) -> str:
+def prompt_key(conversation: Conversation) -> str:
     """A hash of the prompt: rows whose prompts `flr check` takes for the same one share it."""
-    return hashlib.sha256(repr(comparable(row.conversations[0].prompt)).encode()).hexdigest()
+    return hashlib.sha256(repr(comparable(conversation.prompt)).encode()).hexdigest()
 
 
 def _is_number(value: Any) -> bool:
@@ -108,7 +109,7 @@ def _group(row: Row) -> Group:
     _listed(row, "rewards_by_category", _is_by_category, "objects of finite numbers")
     texts = tuple(conversation.response for conversation in row.conversations)
     numbers = tuple(None if one is None else float(one) for one in rewards)
-    return Group(prompt_key(row), texts, numbers, tuple(reasons))
+    return Group(prompt_key(row.conversations[0]), texts, numbers, tuple(reasons))
 
 
 def groups_of(rows: Sequence[Row], source: str) -> list[Group]:

@@ -1,0 +1,234 @@
+"""From published feedback to training conversations: read, clean, balance, split by prompt, write.
+
+    rows -> what each says -> what is fit -> as many of each score -> one form -> two files
+
+No model is needed. Everything that is left out is counted, and told.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flr import io, runs
+from flr.chat import Form
+from flr.errors import InputError, OptionError, Problem
+from flr.feedback.cleaning import Cleaned, CleaningOptions, clean
+from flr.feedback.rows import Feedback, row_of
+from flr.feedback.sources import EXPECTED, Found, feedback_in
+from flr.messages import RowError
+from flr.mined.files import beside
+from flr.mined.rows import Made, prompt_key, split
+from flr.runs import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingOptions:
+    """In which form conversations are written, and which are held out."""
+
+    form: Form = "role-switched"
+    """Who gives the feedback: the assistant, who has asked and was answered (role-switched), or the
+    user, in the next turn (user)."""
+    held_out: float = 0.0
+    """Part of the prompts, never single rows, that goes into a second file: for out.jsonl it is
+    out.held-out.jsonl."""
+    seed: int = 0
+    """Of what is drawn: prompts that are held out, rows that balance scores."""
+    split: str | None = None
+    """Split of a Hugging Face dataset."""
+    limit: int | None = None
+    """Take the first N rows of each input only."""
+    force: bool = False
+    """Replace an OUTPUT that was made otherwise."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < 1:
+            raise OptionError(f"--held-out {self.held_out}; 0 or more and below 1 was expected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions(WritingOptions, CleaningOptions):
+    """How training conversations are made of feedback."""
+
+    rationales: bool = False
+    """Of UltraFeedback take what is said of each aspect, too, and not the critique alone."""
+    balance: bool = False
+    """Leave out rows by lot, until there are as many of each score."""
+
+    def __post_init__(self) -> None:
+        WritingOptions.__post_init__(self)
+        CleaningOptions.__post_init__(self)
+
+
+def _read(source: str, options: BuildOptions) -> list[Found]:
+    """What the rows of a file say; all bad rows are named at once."""
+    found: list[Found] = []
+    problems: list[Problem] = []
+    for number, value in io.items(source, split=options.split, limit=options.limit):
+        if isinstance(value, Problem):
+            problems.append(value)
+            continue
+        try:
+            found += feedback_in(number, value)
+        except RowError as error:
+            problems.append(Problem(number, error.field, error.message))
+    if problems or not found:
+        raise InputError(
+            io.named(source), problems or [Problem(None, "", "holds no feedback")], EXPECTED
+        )
+    return found
+
+
+def _is_wanted(one: Found, options: BuildOptions) -> bool:
+    return options.rationales or isinstance(one, str) or "aspect" not in one.about
+
+
+def level(one: Feedback) -> int | None:
+    """The score of a feedback as a whole number, the nearest; None where it has none."""
+    score = one.about.get("score")
+    return None if score is None else round(score)
+
+
+def balanced(found: Sequence[Feedback], seed: int) -> list[Feedback]:
+    """As many of each score as there are of the rarest, in their order.
+
+    Args:
+        found: all of them with a score.
+        seed: which are left out.
+
+    Raises:
+        OptionError: one has no score.
+
+    Example:
+        >>> from flr.types import Conversation
+        >>> scores = (1.0, 1.0, 5.0, 1.2)
+        >>> said = [Feedback(Conversation.of("a", "b"), str(at), {"score": score})
+        ...         for at, score in enumerate(scores)]
+        >>> sorted(level(one) for one in balanced(said, seed=0))
+        [1, 5]
+    """
+    levels = [level(one) for one in found]
+    if None in levels:
+        lacking = levels.count(None)
+        raise OptionError(f"--balance needs scores, and {lacking} of {len(found)} items have none")
+    most = min(Counter(levels).values(), default=0)
+
+    def place(at: int) -> str:
+        one = found[at]
+        told = [seed, prompt_key(one.conversation), one.conversation.response, one.text]
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    kept = set[int]()
+    for own in set(levels):
+        drawn = sorted((at for at in range(len(found)) if levels[at] == own), key=place)
+        kept.update(drawn[:most])
+    return [one for at, one in enumerate(found) if at in kept]
+
+
+def _group(one: Feedback) -> str:
+    """Equal for feedback about one prompt, which is never in both files."""
+    group = one.about.get("group")
+    return prompt_key(one.conversation) if group is None else f"{one.about.get('source')} {group}"
+
+
+def write(
+    kept: Sequence[Feedback],
+    output: Path,
+    run_key: str,
+    options: WritingOptions,
+    told: dict[str, Any],
+) -> Report:
+    """Writes the conversations in their form, held-out ones beside them.
+
+    Args:
+        kept: what is written.
+        output: the main file.
+        run_key: of the run.
+        options: form and held-out prompts.
+        told: what the record says.
+
+    Raises:
+        OutputError: a file holds something else, or cannot be written.
+    """
+    held_out = beside(output, "held-out", output.suffix)
+    made = [Made(_group(one), row_of(one, options.form)) for one in kept]
+    main, others = split(made, options.held_out, options.seed)
+    if others:
+        runs.begin_output(held_out, run_key, force=options.force)
+        io.write(held_out, [one.row for one in others])
+        runs.write_record(held_out, run_key, {"held_out_of": output.name})
+    runs.begin_output(output, run_key, force=options.force)
+    io.write(output, [one.row for one in main])
+    record = {
+        **told,
+        "form": options.form,
+        "rows": len(main),
+        "rows_held_out": len(others),
+        "prompts": len({one.key for one in main}),
+        "prompts_held_out": len({one.key for one in others}),
+        "held_out": held_out.name if others else None,
+        "scores": dict(sorted(Counter(str(level(one)) for one in kept).items())),
+        "options": asdict(options),
+        "versions": runs.versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return Report(runs.write_record(output, run_key, record), computed=1)
+
+
+def finished_before(output: Path, run_key: str, options: WritingOptions) -> Report | None:
+    """What this very run has written before, if it has.
+
+    Raises:
+        OutputError: a file is there that it has not written.
+    """
+    held_out = beside(output, "held-out", output.suffix)
+    record = runs.read_record(output)
+    both = record.get("held_out") is None or runs.is_done(held_out, run_key)
+    if runs.is_done(output, run_key) and both:
+        return Report(record, computed=0)
+    for path in (output, held_out) if options.held_out else (output,):
+        runs.check_free(path, run_key, force=options.force)
+    return None
+
+
+def _counts(found: Sequence[Found], cleaned: Cleaned, kept: Sequence[Feedback]) -> dict[str, Any]:
+    unbalanced = len(cleaned.kept) - len(kept)
+    left_out = cleaned.left_out | ({"to balance scores": unbalanced} if unbalanced else {})
+    return {"found": len(found), "left_out": left_out, "labels_cut": cleaned.relieved}
+
+
+def build_file(sources: Sequence[str], output: Path, options: BuildOptions) -> Report:
+    """Makes training conversations of feedback.
+
+    Args:
+        sources: files or hub ids, at least one; see `flr.feedback.sources` for their kinds.
+        output: `.jsonl` or `.parquet`.
+        options: see `BuildOptions`.
+
+    Returns:
+        The record; `computed` is 0 where the same command has done it before.
+
+    Raises:
+        InputError: rows that are of no known kind, or bad; or nothing is left.
+        OptionError: options that do not fit the rows.
+        OutputError: OUTPUT cannot be written, or holds something else.
+    """
+    found: list[Found] = []
+    for source in sources:
+        io.check_place(source, output)
+        found += [one for one in _read(source, options) if _is_wanted(one, options)]
+    cleaned = clean(found, options)
+    kept = balanced(cleaned.kept, options.seed) if options.balance else list(cleaned.kept)
+    if not kept:
+        reasons = ", ".join(f"{name}: {count}" for name, count in cleaned.left_out.items())
+        raise InputError(", ".join(sources), [Problem(None, "", f"nothing is left ({reasons})")])
+    io.check_output(output, [row_of(one, options.form) for one in kept])
+    told = {"inputs": [io.named(source) for source in sources], **_counts(found, cleaned, kept)}
+    said = [[asdict(one.conversation), one.text, dict(one.about)] for one in kept]
+    asked = {name: value for name, value in asdict(options).items() if name != "force"}
+    run_key = runs.key_of({"rows": said, "options": asked, "format": output.suffix, **told})
+    before = finished_before(output, run_key, options)
+    return before or write(kept, output, run_key, options, told)

@@ -1,0 +1,158 @@
+"""`flr feedback build`: laws of what is kept, held out and balanced; files; ugly inputs."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flr import io
+from flr.errors import InputError, OptionError, OutputError
+from flr.feedback.building import BuildOptions, balanced, build_file, level
+from flr.feedback.rows import FORMS, Feedback
+from flr.runs import Report
+from flr.types import Conversation
+from tests.training.small import put
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "prompt": f"Tea {at // 2} \U0001f375?",
+        "response": f"Response {at}.",
+        "feedback": f"That is wrong, number {at}.",
+        "score": at % 3,
+    }
+    for at in range(20)
+]
+
+
+def built(tmp: Path, rows: Any = ROWS, name: str = "out.jsonl", /, **given: Any) -> Report:
+    return build_file([put(tmp / "in.jsonl", rows)], tmp / name, BuildOptions(**given))
+
+
+def test_prompts_are_held_out_whole(tmp_path: Path):
+    report = built(tmp_path, held_out=0.3)
+    main, others = (io.read(str(tmp_path / name)) for name in ("out.jsonl", "out.held-out.jsonl"))
+    asked = [{row["prompt"][1]["content"] for row in rows} for rows in (main, others)]
+    assert asked[0].isdisjoint(asked[1])
+    assert (len(asked[0]), len(asked[1])) == (7, 3)
+    record = report.record
+    assert (record["rows"], record["rows_held_out"]) == (len(main), len(others)) == (14, 6)
+    assert (record["prompts"], record["prompts_held_out"]) == (7, 3)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_built_is_an_input_and_forms_change_into_each_other(
+    tmp_path: Path, form: Any, suffix: str
+):
+    """A row holds one turn, so nothing is lost."""
+    built(tmp_path, ROWS, f"one{suffix}", form=form)
+    other: Any = next(one for one in FORMS if one != form)
+    names = [f"one{suffix}", f"two{suffix}", f"three{suffix}"]
+    for source, output, into in zip(names, names[1:], (other, form), strict=False):
+        build_file([str(tmp_path / source)], tmp_path / output, BuildOptions(form=into))
+    first, second, third = (io.read(str(tmp_path / name)) for name in names)
+    assert first == third
+    assert [row["completion"][0]["content"] for row in first] == [
+        row["completion"][0]["content"] for row in second
+    ]
+    assert {row["form"] for row in second} == {other}
+
+
+scores = st.sampled_from([0.0, 1.0, 1.4, 2.6, 5.0])
+
+
+@given(st.lists(scores, max_size=20), st.integers(0, 3))
+def test_balance_keeps_as_many_of_each_as_there_are_of_the_rarest(found: list[float], seed: int):
+    said = [
+        Feedback(Conversation.of("a", "b"), str(at), {"score": score})
+        for at, score in enumerate(found)
+    ]
+    kept = balanced(said, seed)
+    counts, before = (Counter(map(level, some)) for some in (kept, said))
+    assert counts == dict.fromkeys(before, min(before.values(), default=0))
+    assert kept == [one for one in said if one in kept]
+    assert balanced(kept, seed) == kept
+    backwards = balanced(said[::-1], seed)
+    assert backwards[::-1] == kept, "not by their places"
+
+
+def test_balance_is_counted_and_needs_scores(tmp_path: Path):
+    record = built(tmp_path, balance=True).record
+    assert record["scores"] == {"0": 6, "1": 6, "2": 6}
+    assert record["left_out"] == {"to balance scores": 2}
+    with pytest.raises(OptionError, match="1 of 20 items have none"):
+        built(tmp_path, [*ROWS[:-1], {**ROWS[-1], "score": None}], "other.jsonl", balance=True)
+
+
+def test_rationales_are_taken_where_they_are_asked_for(tmp_path: Path):
+    aspects = {"honesty": {"Rating": "4", "Rationale": "It is sure of itself."}}
+    completion = {"response": "Three", "critique": "That is wrong.", "annotations": aspects}
+    row = {"instruction": "Two?", "completions": [completion]}
+    counts = [
+        built(tmp_path, [row], f"{asked}.jsonl", rationales=asked).record["rows"]
+        for asked in (False, True)
+    ]
+    assert counts == [1, 2]
+
+
+def test_groups_stay_together(tmp_path: Path):
+    grouped = [{**row, "group": at % 4} for at, row in enumerate(ROWS)]
+    built(tmp_path, grouped, held_out=0.25)
+    (left,) = {row["group"] for row in io.read(str(tmp_path / "out.held-out.jsonl"))}
+    assert left not in {row["group"] for row in io.read(str(tmp_path / "out.jsonl"))}
+
+
+def test_the_same_command_again_does_nothing_and_another_replaces_nothing(tmp_path: Path):
+    first = built(tmp_path, held_out=0.3)
+    before = (tmp_path / "out.jsonl").read_bytes()
+    again = built(tmp_path, held_out=0.3)
+    assert (first.computed, again.computed, again.record) == (1, 0, first.record)
+    others: list[dict[str, Any]] = [{"form": "user"}, {"seed": 1}]
+    for other in others:
+        with pytest.raises(OutputError, match="--force"):
+            built(tmp_path, held_out=0.3, **other)
+    assert (tmp_path / "out.jsonl").read_bytes() == before
+    (tmp_path / "out.held-out.jsonl").write_text("torn")
+    with pytest.raises(OutputError, match="--force"):
+        built(tmp_path, held_out=0.3, seed=1)
+    assert built(tmp_path, held_out=0.3).computed == 1, "what was torn is written again"
+    assert built(tmp_path, held_out=0.3, form="user", force=True).computed == 1
+    (tmp_path / "precious.jsonl").write_text("years of work")
+    with pytest.raises(OutputError, match="precious"):
+        built(tmp_path, ROWS, "precious.jsonl")
+
+
+def test_bad_rows_are_named_all_at_once(tmp_path: Path):
+    rows = [ROWS[0], {"a": 1}, {**ROWS[1], "feedback": 2}]
+    with pytest.raises(InputError) as caught:
+        built(tmp_path, rows)
+    for words in ("row 2", "row 3, feedback", "A row has `prompt` and `response`"):
+        assert words in str(caught.value)
+    (tmp_path / "in.jsonl").write_text(json.dumps(ROWS[0]) + "\n{")
+    with pytest.raises(InputError, match="row 2"):
+        build_file([str(tmp_path / "in.jsonl")], tmp_path / "o.jsonl", BuildOptions())
+    assert not (tmp_path / "o.jsonl").exists()
+
+
+def test_where_nothing_is_left_it_says_why(tmp_path: Path):
+    with pytest.raises(InputError, match=r"nothing is left \(too short: 1, empty: 1\)"):
+        built(tmp_path, [{**ROWS[0], "feedback": ["Good.", "nan"]}])
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(InputError, match="no feedback"):
+        build_file([str(tmp_path / "empty.jsonl")], tmp_path / "o.jsonl", BuildOptions())
+
+
+def test_the_input_is_not_the_output(tmp_path: Path):
+    source = put(tmp_path / "in.jsonl", ROWS)
+    with pytest.raises(OutputError, match="is the input"):
+        build_file([source], tmp_path / "in.jsonl", BuildOptions(force=True))
+
+
+@pytest.mark.parametrize("given", [{"held_out": 1.0}, {"held_out": -0.1}, {"min_words": 0}])
+def test_options_that_cannot_be(given: dict[str, Any]):
+    with pytest.raises(OptionError):
+        BuildOptions(**given)
