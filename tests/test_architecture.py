@@ -24,8 +24,8 @@ LAYERS = {
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
     "loop_state",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
-    "feedback.sources feedback.cleaning policies sampling sample_file noise_floor preferences.checking evaluation "
-    "evaluation.*",
+    "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.* "
+    "feedback.sources feedback.cleaning",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.* feedback.building",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
