@@ -122,12 +122,18 @@ def _ideographs(text: str) -> int:
     return sum("\u0e00" <= one <= "\u0eff" or "\u3040" <= one <= "\u9fff" for one in text)
 
 
-def clean(found: Iterable[Feedback | str], options: CleaningOptions) -> Cleaned:
+def clean(
+    found: Iterable[Feedback | str],
+    options: CleaningOptions,
+    stock_responses: int | None = STOCK_RESPONSES,
+) -> Cleaned:
     """The feedback that is fit to be learned from.
 
     Args:
         found: feedback, or a reason why there was none.
         options: what is fit.
+        stock_responses: different responses of which one and the same text may be said; None
+            for any number.
 
     Example:
         >>> from flr.types import Conversation
@@ -146,7 +152,9 @@ def clean(found: Iterable[Feedback | str], options: CleaningOptions) -> Cleaned:
             reasons[one] += 1
             continue
         bare = replace(one, text=without_label(one.text))
-        reason = _own_reason(bare, options) or _reason_of_others(bare, seen, said_of)
+        reason = _own_reason(bare, options) or _reason_of_others(
+            bare, seen, said_of, stock_responses
+        )
         if reason:
             reasons[reason] += 1
             continue
@@ -156,7 +164,7 @@ def clean(found: Iterable[Feedback | str], options: CleaningOptions) -> Cleaned:
 
 
 def _reason_of_others(
-    one: Feedback, seen: set[tuple[str, ...]], said_of: dict[str, set[str]]
+    one: Feedback, seen: set[tuple[str, ...]], said_of: dict[str, set[str]], most: int | None
 ) -> str | None:
     """Why a feedback is left out for what came before it, which is noted."""
     told = [
@@ -168,7 +176,7 @@ def _reason_of_others(
     seen.add(key)
     responses = said_of.setdefault(_alike(one.text), set())
     response = _alike(one.conversation.response)
-    if response not in responses and len(responses) >= STOCK_RESPONSES:
+    if response not in responses and most is not None and len(responses) >= most:
         return STOCK
     responses.add(response)
     return None

@@ -26,10 +26,12 @@ from flr.filling import Progress
 from flr.messages import RowError, kind_of, text_of
 from flr.mined.files import beside
 from flr.options import check_positive
+from flr.policies import prepare_policy
 from flr.prompts import PromptOfRow
 from flr.runs import Report
 from flr.sample_file import SampleOptions, sample_rows
 from flr.types import Message
+from flr.workers import divided
 
 SKIPPED = "the model could not take its prompt"
 SENTENCES = 2
@@ -140,7 +142,7 @@ def _sampled(
     output: Path,
     options: RewriteOptions,
     progress: Progress,
-) -> tuple[list[list[str]], Report]:
+) -> list[list[str]]:
     """The drafts of each critique; none where the model could not take its prompt."""
     text = template.read(options.template)
     prompts = [_prompt(one, text) for one in critiques]
@@ -149,7 +151,7 @@ def _sampled(
     drafts = iter([row["responses"] for row in io.read(str(output))])
     found = [[] if one.row in skipped else list(map(_bare, next(drafts))) for one in critiques]
     assert next(drafts, None) is None, "every draft belongs to a critique"
-    return found, report
+    return found
 
 
 def _checked(
@@ -163,9 +165,51 @@ def _checked(
         yield one, passed, None if passed else next(iter(faults), SKIPPED)
 
 
-def _run_key(critiques: Sequence[Critique], output: Path, given: Any) -> str:
-    rows = [one.written("") for one in critiques]
-    return runs.key_of({"rows": rows, "given": given, "suffix": output.suffix})
+def _way(options: RewriteOptions) -> dict[str, Any]:
+    """All but the critiques that has a say in what is written."""
+    limits = {one.name: getattr(options, one.name) for one in fields(WordingOptions)}
+    if options.by == "rules":
+        return {**limits, "sentences": options.sentences or SENTENCES, "flr": runs.versions()}
+    parts = prepare_policy(divided(options, options.samplers))
+    return {**limits, "template": template.read(options.template), "sampled": parts.fingerprint}
+
+
+def _run_key(critiques: Sequence[Critique], output: Path, options: RewriteOptions) -> str:
+    rows = [[one.row, one.written("")] for one in critiques]
+    return runs.key_of({"rows": rows, "suffix": output.suffix, **_way(options)})
+
+
+def _written(
+    checked: Sequence[tuple[Critique, str, str | None]],
+    output: Path,
+    run_key: str,
+    options: RewriteOptions,
+    told: Mapping[str, Any],
+) -> Report:
+    """Writes the rows that passed, and the record.
+
+    Raises:
+        UserError: none did.
+        OutputError: the file cannot be written.
+    """
+    left_out = Counter(fault for _, _, fault in checked if fault)
+    rows = [one.written(text) for one, text, fault in checked if fault is None]
+    if not rows:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
+        raise UserError(f"{told['input']}: nothing is left to write ({reasons})")
+    runs.begin_output(output, run_key, force=options.force)
+    io.write(output, rows)
+    record = {
+        **told,
+        "options": asdict(options),
+        "found": len(checked),
+        "rows": len(rows),
+        "left_out": dict(left_out),
+        "examples": [[row["critique"], row["completion"][0]["content"]] for row in rows[:3]],
+        "versions": runs.versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return Report(runs.write_record(output, run_key, record), computed=1)
 
 
 def rewrite_file(
@@ -182,50 +226,28 @@ def rewrite_file(
         options: see `RewriteOptions`.
         progress: told of drafts done.
 
+    Returns:
+        The record; `computed` is 0 where the same command has done it before.
+
     Raises:
         InputError: bad rows, all of them named, or a template that is none.
         OutputError: OUTPUT cannot be written, or holds something else.
         UserError: what the options name cannot be found or used, or nothing is left to write.
     """
+    drafts_at = beside(output, "drafts")
+    for path in (output, drafts_at):
+        io.check_place(source, path)
     critiques = _read(source, options)
     io.check_output(output, [one.written("") for one in critiques])
-    io.check_place(source, output)
-    limits = {one.name: getattr(options, one.name) for one in fields(WordingOptions)}
-    computed, made_with = 1, dict[str, Any]()
-    if options.by == "model":
-        drafts_at = beside(output, "drafts")
-        io.check_place(source, drafts_at)
-        if not runs.read_record(output):
-            runs.check_free(output, "", force=options.force)
-        drafts, report = _sampled(source, critiques, drafts_at, options, progress)
-        computed, made_with = report.computed, {**report.record["made_with"], "drafts": drafts}
-    else:
-        keep = options.sentences or SENTENCES
-        drafts = [[rewritten(one.said.text, keep)] for one in critiques]
-        made_with = {"sentences": keep, "drafts": drafts}
-    run_key = _run_key(critiques, output, {"by": options.by, **limits, **made_with})
+    run_key = _run_key(critiques, output, options)
     if runs.is_done(output, run_key):
         return Report(runs.read_record(output), computed=0)
     runs.check_free(output, run_key, force=options.force)
-    checked = list(_checked(critiques, drafts, options))
-    left_out = Counter(fault for _, _, fault in checked if fault)
-    rows = [one.written(text) for one, text, fault in checked if fault is None]
-    if not rows:
-        raise UserError(f"{source}: nothing is left to write ({_listed(left_out)})")
-    runs.begin_output(output, run_key, force=options.force)
-    io.write(output, rows)
-    record = {
-        "input": io.named(source),
-        "options": asdict(options),
-        "found": len(critiques),
-        "rows": len(rows),
-        "left_out": dict(left_out),
-        "examples": [[row["critique"], row["completion"][0]["content"]] for row in rows[:3]],
-        "versions": runs.versions(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return Report(runs.write_record(output, run_key, record), max(computed, 1))
-
-
-def _listed(left_out: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
+    told: dict[str, Any] = {"input": io.named(source)}
+    if options.by == "model":
+        drafts = _sampled(source, critiques, drafts_at, options, progress)
+        told["drafts"] = drafts_at.name
+    else:
+        keep = options.sentences or SENTENCES
+        drafts = [[rewritten(one.said.text, keep)] for one in critiques]
+    return _written(list(_checked(critiques, drafts, options)), output, run_key, options, told)

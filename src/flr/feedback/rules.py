@@ -25,6 +25,7 @@ _DROPPED = re.compile(
 )
 _ANSWER = r"(?:response|answer|reply|output|completion)"
 _WHO = r"(?:AI assistant|AI model|language model|assistant|respondent|chatbot|AI)"
+_GIVEN = r"(?:provided|given|generated)"
 _USER = r"(?:user|requester|asker|customer|person (?:who asked|asking))"
 _ASKED = r"(?:question|request|instructions?|prompt|query)"
 _ADVERBS = r"(?:\w+ly |also |only |not |then |even |just |never )*"
@@ -42,7 +43,7 @@ _BARE = re.compile(
     r"speaks|seems|appears|states|shows|misses|goes|gets|relates|suggests|ignores)\b)",
     re.IGNORECASE,
 )
-_POINTING = re.compile(rf"(?:It|This)(?= {_ADVERBS}{_BARE.pattern})", re.IGNORECASE)
+_POINTING = re.compile(rf"\A(?:It|This)(?= {_ADVERBS}{_BARE.pattern})", re.IGNORECASE)
 
 
 def _i(match: re.Match[str]) -> str:
@@ -59,8 +60,8 @@ _STEPS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (rf"\b(?:the|this|that) {_USER}\b(?! \w+s?\b{_ANSWER})", "me"),
     (r"\Athis (?:information|passage|article|advice|section)\b", "your answer"),
     (
-        rf"\b(?:the|this|that) (?:(?:provided|given|generated|above|overall|revised|{_WHO}['’]s?) )*"
-        rf"{_ANSWER}\b(?!['’])(?: (?:provided|given|generated)\b(?! (?:a|an|the)\b))?"
+        rf"\b(?:the|this|that) (?:(?:{_GIVEN}|above|overall|revised|{_WHO}['’]s?) )*"
+        rf"{_ANSWER}\b(?!['’])(?: {_GIVEN}\b(?! (?:a|an|the)\b))?"
         rf"(?: (?:by|from|of) the {_WHO}\b)?",
         "your answer",
     ),
@@ -88,7 +89,9 @@ def _with_subject(sentence: str) -> str:
     if _BARE.match(sentence):
         return f"Your answer {sentence[0].lower()}{sentence[1:]}"
     sentence = re.sub(r"\A(?:An? )?Answer\b", "Your answer", sentence)
-    return _POINTING.sub("Your answer", sentence, count=1) if _POINTING.match(sentence) else sentence
+    return (
+        _POINTING.sub("Your answer", sentence, count=1) if _POINTING.match(sentence) else sentence
+    )
 
 
 def _is_for_judges(sentence: str) -> bool:

@@ -17,29 +17,34 @@ _POLITE = re.compile(
 )
 """How a request begins; its `you` does not point back."""
 
-_REACTION = frozenset(
-    "thanks thank thx ty ok okay alright yes yeah yep yup sure no nope nah but wait hmm hm oh ah "
-    "wow great nice cool perfect awesome excellent interesting wonderful helpful right wrong "
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_REACTION = _words(
+    "thanks thank thx ty ok okay alright yes yeah yep yup sure no nope nah but wait hmm hm oh "
+    "ah wow great nice cool perfect awesome excellent interesting wonderful helpful right wrong "
     "correct incorrect actually sorry exactly agree disagree understand misunderstood meant "
     "asked asking said saying lol haha well then either neither however instead though perhaps "
-    "bye goodbye continue advice answer question questions".split()
+    "bye goodbye continue advice answer question questions"
 )
-_POINTER = frozenset(
-    "it it's its that that's this these those they they're them their theirs he he's she she's his "
-    "him her hers one ones another other others else more same such there both any yours you your "
-    "you're again further still already also too so earlier previous above".split()
+_POINTER = _words(
+    "it it's its that that's this these those they they're them their theirs he he's she she's "
+    "his him her hers one ones another other others else more same such there both any yours "
+    "you your you're again further still already also too so earlier previous above"
 )
-_EMPTY = frozenset(
-    "a an the is are was were be been being am do does did doing done have has had having can could "
-    "would will should shall may might must of in on at to for from by with about into over under "
-    "between through during without within i i'm i've i'd i'll me my mine myself we us our ours "
-    "what what's which who whom whose when where why how how's many much long often old far if as "
-    "than while until out up down off only just very most least few lot lots all every each own "
-    "get got getting make makes made use used using go going know tell give show help need want "
-    "like take find think thing things way ways kind kinds type types people someone something "
-    "best better good new different please don't doesn't didn't isn't aren't can't let's let see "
-    "say look looking try work works come start keep put time day now today really ever even and "
-    "or not some first because".split()
+_EMPTY = _words(
+    "a an the is are was were be been being am do does did doing done have has had having can "
+    "could would will should shall may might must of in on at to for from by with about into "
+    "over under between through during without within i i'm i've i'd i'll me my mine myself we "
+    "us our ours what what's which who whom whose when where why how how's many much long often "
+    "old far if as than while until out up down off only just very most least few lot lots all "
+    "every each own get got getting make makes made use used using go going know tell give show "
+    "help need want like take find think thing things way ways kind kinds type types people "
+    "someone something best better good new different please don't doesn't didn't isn't aren't "
+    "can't let's let see say look looking try work works come start keep put time day now today "
+    "really ever even and or not some first because"
 )
 
 FEWEST = 2
