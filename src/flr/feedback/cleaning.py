@@ -25,11 +25,14 @@ REASONS = (EMPTY, BROKEN, SHORT, LONG, QUOTED, TWICE, STOCK)
 _NOTHING = frozenset(("", "none", "nan", "null", "n/a", "na", "nil"))
 
 _LABEL = re.compile(
-    r"[\s#*\[(-]*(?:(?:(?:overall|final)\s+)?(?:score|rating|result)[\s\]*):=]*"
+    r"[\s#*\[(-]*(?:(?:result\][\s:]*)?(?:(?:overall|final)\s+)?(?:score|rating|result)[\s\]*):=]*"
     r"\d+(?:\.\d+)?(?:\s*/\s*\d+)?[\s*.)\]]*|feedback[\s*]*:[\s*]*)\Z",
     re.IGNORECASE,
 )
 """A label with its number, or one with nothing after it, at the end of a text."""
+
+_HANGING = re.compile(r"(?:[,(\[{]|\b(?:and|but|or|because|the|an))\Z")
+"""How no sentence ends; in capitals it may be a name."""
 
 QUOTABLE = 80
 """Characters; a shorter response may well stand in what is said of it."""
@@ -96,7 +99,9 @@ def _alike(text: str) -> str:
 
 
 def _is_broken(text: str) -> bool:
-    """Whether a text has no letter, or characters that no one has typed."""
+    """Whether a text has no letter, characters that no one has typed, or no end."""
+    if _HANGING.search(text):
+        return True
     odd = any(unicodedata.category(one) == "Cc" and one not in "\n\t\r" for one in text)
     return odd or "\ufffd" in text or not any(map(str.isalpha, text))
 

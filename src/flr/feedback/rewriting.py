@@ -10,7 +10,7 @@ The critique stays in the column `critique`; a row that has one is rewritten fro
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from flr.types import Message
 from flr.workers import divided
 
 SKIPPED = "the model could not take its prompt"
+UNFINISHED = "cut off (--max-new-tokens)"
 SENTENCES = 2
 
 
@@ -43,7 +44,8 @@ class RewriteOptions(WordingOptions, SampleOptions):
 
     by: Literal["rules", "model"] = "rules"
     """rules turn the first sentences of a critique, in English, without a model; model lets a chat
-    model (--policy) write."""
+    model (--policy) write, which has to be much larger than smollm2: that one drifts off, and no
+    check sees it."""
     sentences: int | None = None
     """Sentences that the rules keep at most [default: 2]."""
     template: Path | None = None
@@ -136,33 +138,45 @@ def _bare(draft: str) -> str:
     return text
 
 
+def _drafts(row: Mapping[str, Any]) -> list[str | None]:
+    """The drafts of a row; None in the place of one that was cut off."""
+    ends = zip(row["responses"], row["finish_reasons"], strict=True)
+    return [_bare(text) if reason == "stop" else None for text, reason in ends]
+
+
 def _sampled(
     source: str,
     critiques: Sequence[Critique],
     output: Path,
     options: RewriteOptions,
     progress: Progress,
-) -> list[list[str]]:
-    """The drafts of each critique; none where the model could not take its prompt."""
+) -> list[list[str | None]]:
+    """The drafts of each critique; no draft where the model could not take its prompt."""
     text = template.read(options.template)
     prompts = [_prompt(one, text) for one in critiques]
     report = sample_rows(prompts, source, output, options, progress)
     skipped = {number for number, *_ in report.record["skipped"]}
-    drafts = iter([row["responses"] for row in io.read(str(output))])
-    found = [[] if one.row in skipped else list(map(_bare, next(drafts))) for one in critiques]
+    drafts = iter([_drafts(row) for row in io.read(str(output))])
+    found = [[] if one.row in skipped else next(drafts) for one in critiques]
     assert next(drafts, None) is None, "every draft belongs to a critique"
     return found
 
 
 def _checked(
-    critiques: Sequence[Critique], drafts: Sequence[Sequence[str]], options: RewriteOptions
-) -> Iterator[tuple[Critique, str, str | None]]:
-    """Each critique with the first of its drafts that passes, or with what is wrong with one."""
-    for one, texts in zip(critiques, drafts, strict=True):
-        told = one.said.text, one.said.conversation.response, options
-        faults = [fault_of(text, *told, by_rules=options.by == "rules") for text in texts]
-        passed = next((text for text, fault in zip(texts, faults, strict=True) if not fault), "")
-        yield one, passed, None if passed else next(iter(faults), SKIPPED)
+    one: Critique, drafts: Sequence[str | None], options: RewriteOptions
+) -> tuple[str, str | None]:
+    """The first draft that passes, or what is wrong with the first one."""
+    first = None
+    for text in drafts:
+        response = one.said.conversation.response
+        fault = UNFINISHED
+        if text is not None:
+            by_rules = options.by == "rules"
+            fault = fault_of(text, one.said.text, response, options, by_rules=by_rules)
+            if fault is None:
+                return text, None
+        first = first or fault
+    return "", first or SKIPPED
 
 
 def _way(options: RewriteOptions) -> dict[str, Any]:
@@ -180,7 +194,8 @@ def _run_key(critiques: Sequence[Critique], output: Path, options: RewriteOption
 
 
 def _written(
-    checked: Sequence[tuple[Critique, str, str | None]],
+    critiques: Sequence[Critique],
+    drafts: Sequence[Sequence[str | None]],
     output: Path,
     run_key: str,
     options: RewriteOptions,
@@ -192,6 +207,8 @@ def _written(
         UserError: none did.
         OutputError: the file cannot be written.
     """
+    both = zip(critiques, drafts, strict=True)
+    checked = [(one, *_checked(one, texts, options)) for one, texts in both]
     left_out = Counter(fault for _, _, fault in checked if fault)
     rows = [one.written(text) for one, text, fault in checked if fault is None]
     if not rows:
@@ -243,11 +260,10 @@ def rewrite_file(
     if runs.is_done(output, run_key):
         return Report(runs.read_record(output), computed=0)
     runs.check_free(output, run_key, force=options.force)
-    told: dict[str, Any] = {"input": io.named(source)}
+    told, keep = {"input": io.named(source)}, options.sentences or SENTENCES
     if options.by == "model":
         drafts = _sampled(source, critiques, drafts_at, options, progress)
         told["drafts"] = drafts_at.name
     else:
-        keep = options.sentences or SENTENCES
         drafts = [[rewritten(one.said.text, keep)] for one in critiques]
-    return _written(list(_checked(critiques, drafts, options)), output, run_key, options, told)
+    return _written(critiques, drafts, output, run_key, options, told)
