@@ -81,7 +81,14 @@ def test_what_is_unfit_is_left_out_with_its_reason(text: str, reason: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["That is wrong.", "谢谢你，这正是我需要的。", "one\ttwo\nthree", "Not of THE BUT", "wrong " * 250]
+    "text",
+    [
+        "That is wrong.",
+        "谢谢你，这正是我需要的。",
+        "one\ttwo\nthree",
+        "Not of THE BUT",
+        "wrong " * 250,
+    ],
 )
 def test_what_is_fit_is_kept(text: str):
     (kept,) = clean([said(text)], CleaningOptions()).kept
