@@ -19,15 +19,16 @@ LAYERS = {
     "stats messages rows prompts turns prompting responses diversity pairing labelling preferences "
     "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
     "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows "
-    "feedback.sentences",
+    "feedback.sentences feedback.topics feedback.rules feedback.wording",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
-    "loop_state",
+    "loop_state feedback.template",
     3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
     "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.* "
     "feedback.sources feedback.cleaning",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
-    "mined.figures mining training training.* feedback.building",
+    "mined.figures mining training training.* feedback.building "
+    "feedback.logs feedback.rewriting",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
     "report report.*",
     6: "demo cli cli.* __main__",
@@ -49,8 +50,8 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.svg",
-    "yaml": "followups followups.reading verifiable.reading loop_state training.card "
-    "integrations.settings demo cli.*",
+    "yaml": "followups followups.reading verifiable.reading feedback.template loop_state "
+    "training.card integrations.settings demo cli.*",
 }
 """The modules that may import a library; nothing else may."""
 

@@ -42,6 +42,7 @@ def said(text: str, prompt: str = "Capital of France?", response: str = LONG_RES
         ("It is short. Feedback:", "It is short."),
         ("It is short.\n\n###Feedback:", "It is short."),
         ("It is short. [RESULT] 4\nFeedback:", "It is short."),
+        ("It is short. [RESULT] Score: 1.", "It is short."),
         ("  It is short.  ", "It is short."),
         ("It deserves a score of 4.", "It deserves a score of 4."),
         ("I would give it score 3", "I would give it score 3"),
@@ -67,6 +68,8 @@ def test_a_label_at_the_end_is_cut_and_words_are_not(text: str, bare: str):
         ("It is \x00 wrong here.", BROKEN),
         ("It is caf\ufffd wrong.", BROKEN),
         ("\U0001f44d \U0001f44d \U0001f44d", BROKEN),
+        ("Warns of expired masks, but", BROKEN),
+        ("It lists three, (", BROKEN),
         ("Good.", SHORT),
         ("谢谢", SHORT),
         ("wrong " * 251, LONG),
@@ -78,7 +81,14 @@ def test_what_is_unfit_is_left_out_with_its_reason(text: str, reason: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["That is wrong.", "谢谢你，这正是我需要的。", "one\ttwo\nthree", "wrong " * 250]
+    "text",
+    [
+        "That is wrong.",
+        "谢谢你，这正是我需要的。",
+        "one\ttwo\nthree",
+        "Not of THE BUT",
+        "wrong " * 250,
+    ],
 )
 def test_what_is_fit_is_kept(text: str):
     (kept,) = clean([said(text)], CleaningOptions()).kept

@@ -194,6 +194,40 @@ def finished_before(output: Path, run_key: str, options: WritingOptions) -> Repo
     return None
 
 
+def write_cleaned(
+    sources: Sequence[str],
+    found: Sequence[Found],
+    cleaned: Cleaned,
+    kept: Sequence[Feedback],
+    output: Path,
+    options: WritingOptions,
+) -> Report:
+    """Writes what is left of some feedback, unless the same command has done so.
+
+    Args:
+        sources: of the feedback.
+        found: all of it.
+        cleaned: what is left of it, and why the rest is not.
+        kept: what is written, of what is left.
+        output: `.jsonl` or `.parquet`.
+        options: all that the rows were made by.
+
+    Raises:
+        InputError: nothing is left.
+        OutputError: OUTPUT cannot be written, or holds something else.
+    """
+    if not kept:
+        reasons = ", ".join(f"{name}: {count}" for name, count in cleaned.left_out.items())
+        raise InputError(", ".join(sources), [Problem(None, "", f"nothing is left ({reasons})")])
+    io.check_output(output, [row_of(one, options.form) for one in kept])
+    told = {"inputs": [io.named(source) for source in sources], **_counts(found, cleaned, kept)}
+    said = [[asdict(one.conversation), one.text, dict(one.about)] for one in kept]
+    asked = {name: value for name, value in asdict(options).items() if name != "force"}
+    run_key = runs.key_of({"rows": said, "options": asked, "format": output.suffix, **told})
+    before = finished_before(output, run_key, options)
+    return before or write(kept, output, run_key, options, told)
+
+
 def _counts(found: Sequence[Found], cleaned: Cleaned, kept: Sequence[Feedback]) -> dict[str, Any]:
     unbalanced = len(cleaned.kept) - len(kept)
     left_out = cleaned.left_out | ({"to balance scores": unbalanced} if unbalanced else {})
@@ -222,13 +256,4 @@ def build_file(sources: Sequence[str], output: Path, options: BuildOptions) -> R
         found += [one for one in _read(source, options) if _is_wanted(one, options)]
     cleaned = clean(found, options)
     kept = balanced(cleaned.kept, options.seed) if options.balance else list(cleaned.kept)
-    if not kept:
-        reasons = ", ".join(f"{name}: {count}" for name, count in cleaned.left_out.items())
-        raise InputError(", ".join(sources), [Problem(None, "", f"nothing is left ({reasons})")])
-    io.check_output(output, [row_of(one, options.form) for one in kept])
-    told = {"inputs": [io.named(source) for source in sources], **_counts(found, cleaned, kept)}
-    said = [[asdict(one.conversation), one.text, dict(one.about)] for one in kept]
-    asked = {name: value for name, value in asdict(options).items() if name != "force"}
-    run_key = runs.key_of({"rows": said, "options": asked, "format": output.suffix, **told})
-    before = finished_before(output, run_key, options)
-    return before or write(kept, output, run_key, options, told)
+    return write_cleaned(sources, found, cleaned, kept, output, options)

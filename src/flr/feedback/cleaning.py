@@ -25,11 +25,14 @@ REASONS = (EMPTY, BROKEN, SHORT, LONG, QUOTED, TWICE, STOCK)
 _NOTHING = frozenset(("", "none", "nan", "null", "n/a", "na", "nil"))
 
 _LABEL = re.compile(
-    r"[\s#*\[(-]*(?:(?:(?:overall|final)\s+)?(?:score|rating|result)[\s\]*):=]*"
+    r"[\s#*\[(-]*(?:(?:result\][\s:]*)?(?:(?:overall|final)\s+)?(?:score|rating|result)[\s\]*):=]*"
     r"\d+(?:\.\d+)?(?:\s*/\s*\d+)?[\s*.)\]]*|feedback[\s*]*:[\s*]*)\Z",
     re.IGNORECASE,
 )
 """A label with its number, or one with nothing after it, at the end of a text."""
+
+_HANGING = re.compile(r"(?:[,(\[{]|\b(?:and|but|or|because|the|an))\Z")
+"""How no sentence ends; in capitals it may be a name."""
 
 QUOTABLE = 80
 """Characters; a shorter response may well stand in what is said of it."""
@@ -96,7 +99,9 @@ def _alike(text: str) -> str:
 
 
 def _is_broken(text: str) -> bool:
-    """Whether a text has no letter, or characters that no one has typed."""
+    """Whether a text has no letter, characters that no one has typed, or no end."""
+    if _HANGING.search(text):
+        return True
     odd = any(unicodedata.category(one) == "Cc" and one not in "\n\t\r" for one in text)
     return odd or "\ufffd" in text or not any(map(str.isalpha, text))
 
@@ -122,12 +127,18 @@ def _ideographs(text: str) -> int:
     return sum("\u0e00" <= one <= "\u0eff" or "\u3040" <= one <= "\u9fff" for one in text)
 
 
-def clean(found: Iterable[Feedback | str], options: CleaningOptions) -> Cleaned:
+def clean(
+    found: Iterable[Feedback | str],
+    options: CleaningOptions,
+    stock_responses: int | None = STOCK_RESPONSES,
+) -> Cleaned:
     """The feedback that is fit to be learned from.
 
     Args:
         found: feedback, or a reason why there was none.
         options: what is fit.
+        stock_responses: different responses of which one and the same text may be said; None
+            for any number.
 
     Example:
         >>> from flr.types import Conversation
@@ -146,7 +157,9 @@ def clean(found: Iterable[Feedback | str], options: CleaningOptions) -> Cleaned:
             reasons[one] += 1
             continue
         bare = replace(one, text=without_label(one.text))
-        reason = _own_reason(bare, options) or _reason_of_others(bare, seen, said_of)
+        reason = _own_reason(bare, options) or _reason_of_others(
+            bare, seen, said_of, stock_responses
+        )
         if reason:
             reasons[reason] += 1
             continue
@@ -156,7 +169,7 @@ def clean(found: Iterable[Feedback | str], options: CleaningOptions) -> Cleaned:
 
 
 def _reason_of_others(
-    one: Feedback, seen: set[tuple[str, ...]], said_of: dict[str, set[str]]
+    one: Feedback, seen: set[tuple[str, ...]], said_of: dict[str, set[str]], most: int | None
 ) -> str | None:
     """Why a feedback is left out for what came before it, which is noted."""
     told = [
@@ -168,7 +181,7 @@ def _reason_of_others(
     seen.add(key)
     responses = said_of.setdefault(_alike(one.text), set())
     response = _alike(one.conversation.response)
-    if response not in responses and len(responses) >= STOCK_RESPONSES:
+    if response not in responses and most is not None and len(responses) >= most:
         return STOCK
     responses.add(response)
     return None
