@@ -276,8 +276,9 @@ def coefficients(
         OptionError: weights that `category_shares` does not take.
 
     Example:
-        >>> texts = FollowUp("Yes.", "fit", 1), FollowUp("Good.", "fit", 1), FollowUp("No.", "fit", -1)
-        >>> coefficients(FollowUpSet("mine", "en", "", "", texts, {"fit": 1.0}), {"fit": 1.0})
+        >>> texts = FollowUp("Yes", "fit", 1), FollowUp("Ok", "fit", 1), FollowUp("No", "fit", -1)
+        >>> fit = FollowUpSet("mine", "en", "", "", texts, {"fit": 1.0})
+        >>> coefficients(fit, fit.weights)
         array([ 0.5,  0.5, -1. ])
     """
     shares = category_shares(followup_set.categories, weights)

@@ -2,9 +2,9 @@
 
 A set is a YAML file: `name`, `language`, `licence`, `source` and `categories`, each category with
 a `positive` and a `negative` list of texts and perhaps a `weight`; a text may have a weight of its
-own, `{text: ..., weight: 0.5}`. `load` refuses what makes a set unusable; what only makes it a worse
-set, `check` and `problems` tell. Reading is `reading`'s, what can be wrong `checks`'. Nothing here
-tokenises or scores.
+own, `{text: ..., weight: 0.5}`. `load` refuses what makes a set unusable; what only makes it a
+worse set, `check` and `problems` tell. Reading is `reading`'s, what can be wrong `checks`'. Nothing
+here tokenises or scores.
 """
 
 import hashlib
