@@ -23,7 +23,7 @@ from flr.errors import UserError
 def _both_orders(
     margins: Float[np.ndarray, " pair"], weights: Float[np.ndarray, " pair"]
 ) -> tuple[Float[np.ndarray, " margin"], ...]:
-    """Each different margin once, the share of its pairs that are in the right order, its weight."""
+    """Each different margin once, the share of its pairs in the right order, its weight."""
     both = np.concatenate([margins, -margins])
     different, index = np.unique(both, return_inverse=True)
     total = np.bincount(index, np.concatenate([weights, weights]))

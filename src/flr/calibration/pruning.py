@@ -95,7 +95,7 @@ def steps_within(steps: Steps, most: int) -> int:
 
 
 def part_of(followup_set: FollowUpSet, places: Int[np.ndarray, " kept"]) -> FollowUpSet:
-    """The set of the follow-ups at these places, with the weights that they and their categories had.
+    """The set of the follow-ups at these places, with the weights that they had.
 
     Args:
         followup_set: the whole.
