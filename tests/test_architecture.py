@@ -18,14 +18,16 @@ LAYERS = {
     1: "followups followups.* spans template chat template_report rewards resampling correlations "
     "stats messages rows prompts turns prompting responses diversity pairing labelling preferences "
     "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
-    "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows",
+    "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows calibration "
+    "calibration.fitting calibration.choosing calibration.pruning calibration.learned",
     2: "files sources devices models engines engines.* reading writing hub io runs "
-    "result_files preferences.dataset_info datasets datasets.* generators generators.* loop_state",
-    3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
+    "result_files preferences.dataset_info datasets datasets.* generators generators.* loop_state "
+    "calibration.probability",
+    3: "measuring scoring options loading workers filling blocks score_record scored score_file doctor "
     "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.*",
-    5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
+    5: "calibration.labelled calibration.learning calibration.measured calibrating explaining bench_record benching comparing loop loop_options integrations integrations.* "
     "report report.*",
     6: "demo cli cli.* __main__",
 }
@@ -41,7 +43,7 @@ ROOMS = {
     "trl": "training.trl",
     "pyarrow": "reading writing",
     "datasets": "hub training.trl",
-    "scipy": "correlations",
+    "scipy": "correlations calibration.fitting calibration.probability",
     "rich": "cli.* report.explain.terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
