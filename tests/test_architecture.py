@@ -23,12 +23,12 @@ LAYERS = {
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files preferences.dataset_info datasets datasets.* generators generators.* loop_state "
     "calibration.probability",
-    3: "measuring scoring options loading workers filling blocks score_record scored score_file doctor "
-    "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
+    3: "measuring scoring options loading workers filling blocks score_record scored score_file "
+    "doctor policies sampling sample_file noise_floor preferences.checking evaluation evaluation.*",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.*",
-    5: "calibration.labelled calibration.learning calibration.measured calibrating explaining bench_record benching comparing loop loop_options integrations integrations.* "
-    "report report.*",
+    5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
+    "calibration.labelled calibration.learning calibration.measured calibrating report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
