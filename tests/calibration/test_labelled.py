@@ -174,7 +174,7 @@ def test_too_few_prompts(count: int):
 
 def test_rows_that_are_not_scored():
     rows = [{"prompt": "a", "chosen": "b", "rejected": "c"}] * COUNT
-    with pytest.raises(UserError, match="not scored; give the output of flr score in.jsonl --per"):
+    with pytest.raises(UserError, match=r"not scored; give the output of flr score in.jsonl --per"):
         labelled(rows)
 
 

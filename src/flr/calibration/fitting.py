@@ -32,8 +32,9 @@ from scipy.optimize import LinearConstraint, minimize
 from flr.rewards import coefficients, side_weights
 from flr.types import FollowUpSet
 
-LARGEST_FACTOR = 100.0
-"""Of a factor: pairs that a reward puts in order without exception would make it infinite."""
+LARGEST_FACTOR, SMALLEST_FACTOR = 100.0, 1e-9
+"""Pairs that a reward puts in order without exception would make a factor infinite; a smaller one
+is the solver's 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +158,7 @@ def _minimum(
         options={"maxiter": 300, "ftol": 1e-9},
     )
     theta = np.clip(np.asarray(found.x, dtype=np.float64), 0.0, LARGEST_FACTOR)
+    theta = np.where(theta < SMALLEST_FACTOR, 0.0, theta)
     # It may stop in a worse place where rounding hides the way down.
     better = objective(theta, problem, penalty)[0] <= objective(start, problem, penalty)[0]
     return theta if better else start
