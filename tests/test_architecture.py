@@ -19,18 +19,19 @@ LAYERS = {
     "stats messages rows prompts turns prompting responses diversity pairing labelling preferences "
     "preferences.formats preferences.reading preferences.llama_factory preferences.trainers "
     "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows "
-    "feedback.sentences feedback.topics feedback.rules feedback.wording",
+    "feedback.sentences feedback.topics feedback.rules feedback.wording calibration "
+    "calibration.fitting calibration.choosing calibration.pruning calibration.learned",
     2: "files sources devices models engines engines.* reading writing hub io runs "
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
-    "loop_state feedback.template",
-    3: "measuring scoring options loading workers filling blocks score_record score_file doctor "
-    "policies sampling sample_file noise_floor preferences.checking evaluation evaluation.* "
+    "loop_state feedback.template calibration.probability",
+    3: "measuring scoring options loading workers filling blocks score_record scored score_file "
+    "doctor policies sampling sample_file noise_floor preferences.checking evaluation evaluation.* "
     "feedback.sources feedback.cleaning",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.* feedback.building "
     "feedback.logs feedback.rewriting",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
-    "report report.*",
+    "calibration.labelled calibration.learning calibration.measured calibrating report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
@@ -45,7 +46,7 @@ ROOMS = {
     "trl": "training.trl",
     "pyarrow": "reading writing",
     "datasets": "hub training.trl",
-    "scipy": "correlations",
+    "scipy": "correlations calibration.fitting calibration.probability",
     "rich": "cli.* report.explain.terminal",
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from flr import rewards
 from flr.errors import FlrError, FollowUpError, OptionError, UserError
 from flr.types import FollowUp, FollowUpSet
+from tests.sets import weighted
 
 
 def set_of(*followups: FollowUp) -> FollowUpSet:
@@ -114,6 +116,45 @@ def test_only_the_ratio_of_weights_counts(table: dict[str, tuple[float, float]],
 def test_equal_weights_are_no_weights(weight: float, values: np.ndarray):
     categories = rewards.by_category(values, TWO_BY_TWO)
     assert rewards.reward(categories, dict.fromkeys(categories, weight)) == total(values)
+
+
+# Weights of single follow-ups.
+
+weights_of_set = st.lists(weight, min_size=SIZE, max_size=SIZE)
+
+
+def test_hand_derived_number_of_weighted_followups():
+    values = np.array([-1.0, -2.0, -4.0, -1.0, -2.0, -4.0])
+    three_to_one = weighted(TWO_BY_TWO, 3.0, 1.0, 7.0, 0.5, 1.0, 1.0)
+    # (-3 - 2) / 4 + 4   and   -1 + (2 + 4) / 2
+    found = rewards.by_category(values, three_to_one)
+    assert found == {"correctness": 2.75, "relevance": 2.0}
+
+
+@given(values_of_set, weight)
+def test_equal_weights_of_followups_change_no_bit(values: np.ndarray, weight: float):
+    values = values / 3  # inexact on purpose
+    alike = weighted(TWO_BY_TWO, *[weight] * SIZE)
+    assert rewards.by_category(values, alike) == rewards.by_category(values, TWO_BY_TWO)
+    correctness = fmean(values[:2]) - values[2], fmean(values[3:4]) - fmean(values[4:])
+    assert tuple(rewards.by_category(values, TWO_BY_TWO).values()) == correctness
+
+
+@given(values_of_set, weights_of_set, weight)
+def test_the_reward_is_linear_in_its_values(values: np.ndarray, own: list[float], other: float):
+    followup_set, weights = weighted(TWO_BY_TWO, *own), {"correctness": 1.0, "relevance": other}
+    found = rewards.reward(rewards.by_category(values, followup_set), weights)
+    parts = rewards.coefficients(followup_set, weights)
+    assert values @ parts == pytest.approx(found, abs=1e-8)
+    polarity = np.array([f.polarity for f in followup_set.followups])
+    assert (np.sign(parts) == polarity).all()
+    assert parts[polarity == 1].sum() == pytest.approx(1)
+    assert parts[polarity == -1].sum() == pytest.approx(-1)
+
+
+def test_the_largest_weights_of_followups_do_not_overflow():
+    huge = weighted(TWO_BY_TWO, *[1.7e308] * SIZE)
+    assert rewards.by_category(np.ones(SIZE), huge) == dict.fromkeys(EQUAL, 0.0)
 
 
 def test_weight_zero_leaves_a_category_out():

@@ -9,8 +9,10 @@ from flr.chat import Renderer
 from flr.engines.toy import ToyEngine
 from flr.errors import ContextOverflowError, InputError, OptionError, SpecialTokenError
 from flr.measuring import Skipped
+from flr.rewards import coefficients
 from flr.scoring import Score, Scorer
 from flr.types import Conversation, FollowUpSet
+from tests.sets import weighted
 from tests.templates import kind, true_row
 
 SET = followups.load("short")
@@ -183,3 +185,17 @@ def test_the_oldest_turns_go_first_and_are_counted(reward: str) -> None:
     assert not isinstance(whole, Skipped)
     assert cut.dropped == 2
     assert (cut.followups, cut.baselines) == (whole.followups, whole.baselines)
+
+
+def test_weights_of_followups_weigh_and_are_written() -> None:
+    own = [1.0 + at for at in range(len(SET.followups))]
+    heavy = weighted(SET, *own)
+    (score,) = Scorer(ToyEngine(vocabulary=len(CHATML)), Renderer(CHATML), heavy).score([GOOD])
+    (plain,) = scorer().score([GOOD])
+    assert score
+    assert plain
+    assert [entry["weight"] for entry in score.followups] == own
+    assert all("weight" not in entry for entry in plain.followups)
+    values = np.array([entry["logprob"] / entry["tokens"] for entry in plain.followups])
+    assert score.reward == pytest.approx(values @ coefficients(heavy, heavy.weights), abs=1e-12)
+    assert abs(score.reward - plain.reward) > 1e-6

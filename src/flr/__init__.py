@@ -3,6 +3,7 @@
     flr.score(conversations, model="smollm2")    scores, once
     flr.load(model="smollm2")                    a `Scorer` that stays loaded
     flr.benchmark("pairs.jsonl", {"mine": f})    how well reward functions agree with people
+    flr.calibration_of("set.yaml")               what a margin means, by labels
 
 The names below are imported when they are first used, so that `import flr` stays light.
 """
@@ -11,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flr.calibration.probability import calibration_of
     from flr.evaluation.functions import benchmark
     from flr.loading import load, score
     from flr.scoring import Score, Scorer
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "benchmark": "flr.evaluation.functions",
+    "calibration_of": "flr.calibration.probability",
     "load": "flr.loading",
     "score": "flr.loading",
     "Score": "flr.scoring",
@@ -26,7 +29,16 @@ _ROOMS = {
     "Message": "flr.types",
 }
 
-__all__ = ["Conversation", "Message", "Score", "Scorer", "benchmark", "load", "score"]
+__all__ = [
+    "Conversation",
+    "Message",
+    "Score",
+    "Scorer",
+    "benchmark",
+    "calibration_of",
+    "load",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

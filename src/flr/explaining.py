@@ -8,29 +8,22 @@ few responses that are needed are scored now, and nothing of that is kept.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from flr import io, runs
-from flr.errors import InputError, OptionError, Problem, UserError
+from flr.errors import OptionError, UserError
 from flr.loading import make_scorer, prepare
 from flr.options import ScorerOptions
 from flr.report.explain.movements import Explained, Side, mean_side, read_side
 from flr.rewards import VARIANTS
 from flr.rows import Row
 from flr.score_record import SIDES
+from flr.scored import Scores, are_scored, bad_row, stored_scores
 from flr.scoring import Score
 from flr.types import Message
 
 SAMPLE_ROWS = 16
 """Rows with one response that are scored now, at most, for the mean that one is held against."""
-
-_MARKS = ("reward_by_category", "rewards_by_category", "reward_chosen_by_category")
-"""Columns that say that a file was scored; a column `reward` may be another's."""
-
-_Scores = Mapping[int, Sequence[Score | None]]
-"""By number of a row, the score of each of its responses; None for one that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +41,7 @@ class _Scored:
 
     source: str
     rows: Sequence[Row]
-    scores: _Scores
+    scores: Scores
     variant: str
     weights: Mapping[str, float]
     words: str
@@ -67,58 +60,9 @@ def _wanted(source: str, rows: Sequence[Row], number: int | None) -> list[Row]:
     return found
 
 
-def _bad_row(source: str, row: Row, error: Exception) -> InputError:
-    return InputError(source, [Problem(row.number, "", str(error))])
-
-
-def _entries(row: Row) -> list[tuple[Any, Any, Any]]:
-    """Reward, reward by category and follow-ups of each response, as they lie in the file."""
-    if row.form == "pair":
-        names = ("reward_{}", "reward_{}_by_category", "followups_{}")
-        columns = ([row.columns.get(name.format(side)) for side in SIDES] for name in names)
-    elif row.form == "several":
-        lacking = [None] * len(row.conversations)
-        names = ("rewards", "rewards_by_category", "followups")
-        columns = (row.columns.get(name) or lacking for name in names)
-    else:
-        names = ("reward", "reward_by_category", "followups")
-        columns = ([row.columns.get(name)] for name in names)
-    numbered = zip(row.conversations, *columns, strict=True)
-    return [(reward, parts, followups) for _, reward, parts, followups in numbered]
-
-
-def _stored_score(source: str, entry: tuple[Any, Any, Any]) -> Score | None:
-    """One response's score from its columns; its follow-ups are checked where they are used."""
-    match entry:
-        case (None, _, _):
-            return None
-        case (float() | int(), {**_parts}, None):
-            raise UserError(
-                "it was scored, but its follow-ups are not in the file; give the same flr score "
-                "command again with --per-followup --force added (what "
-                f"{runs.store_path(Path(source)).name} holds is not computed again)"
-            )
-        case (float() | int() as reward, {**parts}, [*followups]):
-            numbers = {str(name): float(part) for name, part in parts.items()}
-            if all(map(isfinite, (reward, *numbers.values()))):
-                return Score(float(reward), numbers, followups)
-    raise UserError("its rewards and follow-ups are not in the form that flr score writes")
-
-
-def _stored_scores(source: str, rows: Sequence[Row]) -> _Scores:
-    """The scores that a file holds."""
-    scores: dict[int, list[Score | None]] = {}
-    for row in rows:
-        try:
-            scores[row.number] = [_stored_score(source, entry) for entry in _entries(row)]
-        except (TypeError, ValueError, OverflowError) as error:  # UserError is a ValueError
-            raise _bad_row(source, row, error) from error
-    return scores
-
-
 def _stored(source: str, rows: Sequence[Row]) -> _Scored:
     """A scored file, and how it was made by the record beside it; without one, by the default."""
-    scores = _stored_scores(source, rows)
+    scores = stored_scores(source, rows)
     match runs.read_record(Path(source)):
         case {
             "reward": str(variant),
@@ -155,7 +99,7 @@ def _scored_now(
         try:
             scores[row.number] = scorer.score(row.conversations)
         except UserError as error:
-            raise _bad_row(source, row, error) from error
+            raise bad_row(source, row, error) from error
     words = _words(options.model, parts.followup_set.name, options.reward) + ", scored now"
     return _Scored(source, rows, scores, options.reward, scorer.weights, words)
 
@@ -180,7 +124,7 @@ def _side(scored: _Scored, row: Row, at: int, label: str, score: Score) -> Side:
     try:
         return read_side(label, response, *told, scored.variant)
     except UserError as error:
-        raise _bad_row(scored.source, row, error) from error
+        raise bad_row(scored.source, row, error) from error
 
 
 def _two_of_row(scored: _Scored, row: Row) -> tuple[Side, Side]:
@@ -219,7 +163,7 @@ def _find_scores(
     source: str, rows: Sequence[Row], wanted: Sequence[Row], options: ScorerOptions | None
 ) -> _Scored:
     """The scores that the file holds, or those of the first wanted row, made now."""
-    if not any(mark in row.columns for row in rows for mark in _MARKS):
+    if not are_scored(rows):
         return _scored_now(source, rows, _sample(wanted[0], rows), options or ScorerOptions())
     if options is not None:
         raise OptionError(f"{source} is scored already; leave the options of scoring out")

@@ -6,6 +6,10 @@ For one conversation c (a prompt and a response) and the follow-ups f of a set, 
     reward_k(c) = mean_{f in k, positive} l(f | c) - mean_{f in k, negative} l(f | c)  (2)
     reward(c)   = sum_k w_k reward_k(c) / sum_k w_k                                  (3)
 
+The means in (2) are weighted where follow-ups have weights. All in all a reward is linear in l:
+
+    reward(c)   = sum_f c_f l(f | c),  c_f = polarity of f * f's part in (2) * k's part in (3)  (4)
+
 Where the log-likelihoods come from is the engine's, how a conversation becomes tokens is `chat`'s.
 The published code's quantity, `official`, is not a function of log-likelihoods: the engine gives
 its values (the mean raw logit of a follow-up's tokens), and they go straight into (2).
@@ -17,13 +21,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite
-from statistics import fmean
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from flr.errors import FlrError, FollowUpError, OptionError, did_you_mean
-from flr.types import FollowUpSet
+from flr.types import FollowUp, FollowUpSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,55 @@ def per_followup(
     )
 
 
+def side_weights(followups: Sequence[FollowUp]) -> list[tuple[float, float]]:
+    """What weighs each follow-up in the mean of its category and polarity.
+
+    Args:
+        followups: all of a set.
+
+    Returns:
+        Weight of each, relative to the largest on its side, and the sum over its side. Equal
+        weights are 1 to the bit, and no sum overflows.
+
+    Example:
+        >>> yes, no = FollowUp("Yes.", "fit", 1, weight=4.0), FollowUp("No.", "fit", -1)
+        >>> side_weights([yes, FollowUp("Right.", "fit", 1), no])
+        [(1.0, 1.25), (0.25, 1.25), (1.0, 1.0)]
+    """
+    sides = defaultdict[tuple[str, int], list[float]](list)
+    for one in followups:
+        sides[one.category, one.polarity].append(one.weight)
+    largest = {side: max(weights) for side, weights in sides.items()}
+    totals = {
+        side: fsum(weight / largest[side] for weight in weights) for side, weights in sides.items()
+    }
+    keys = ((one, (one.category, one.polarity)) for one in followups)
+    return [(one.weight / largest[side], totals[side]) for one, side in keys]
+
+
+def side_means(
+    values: Sequence[float], followups: Sequence[FollowUp]
+) -> dict[tuple[str, int], float]:
+    """The weighted mean of the values of each category and polarity.
+
+    Sums are exact, so the order of the follow-ups changes no bit.
+
+    Args:
+        values: one a follow-up.
+        followups: all of a set.
+
+    Example:
+        >>> side_means([-1.0, -2.0], [FollowUp("Yes.", "fit", 1), FollowUp("No.", "fit", -1)])
+        {('fit', 1): -1.0, ('fit', -1): -2.0}
+    """
+    sides, totals = defaultdict[tuple[str, int], list[float]](list), dict[tuple[str, int], float]()
+    weights = side_weights(followups)
+    for one, value, (weight, total) in zip(followups, values, weights, strict=True):
+        sides[one.category, one.polarity].append(weight * value)
+        totals[one.category, one.polarity] = total
+    return {side: fsum(parts) / totals[side] for side, parts in sides.items()}
+
+
 def by_category(
     values: Float[np.ndarray, " followup"], followup_set: FollowUpSet
 ) -> dict[str, float]:
@@ -137,11 +189,9 @@ def by_category(
         FlrError: a value that is not finite.
     """
     _check_finite(values, [repr(followup.text) for followup in followup_set.followups])
-    sides = defaultdict[tuple[str, int], list[float]](list)
-    for followup, value in zip(followup_set.followups, values.tolist(), strict=True):
-        sides[followup.category, followup.polarity].append(value)
+    means = side_means(values.tolist(), followup_set.followups)
     return {
-        category: fmean(sides[category, 1]) - fmean(sides[category, -1])  # (2)
+        category: means[category, 1] - means[category, -1]  # (2)
         for category in followup_set.categories
     }
 
@@ -208,3 +258,33 @@ def reward(by_category: Mapping[str, float], weights: Mapping[str, float]) -> fl
     """
     shares = category_shares(tuple(by_category), weights)
     return fsum(share * by_category[category] for category, share in shares.items())  # (3)
+
+
+def coefficients(
+    followup_set: FollowUpSet, weights: Mapping[str, float]
+) -> Float[np.ndarray, " followup"]:
+    """What each follow-up's value is multiplied by in the reward, equation (4).
+
+    Args:
+        followup_set: with both polarities in every category.
+        weights: weight of each category, relative to the others; 0 leaves a category out.
+
+    Returns:
+        One a follow-up; those of a polarity sum to 1 in size.
+
+    Raises:
+        OptionError: weights that `category_shares` does not take.
+
+    Example:
+        >>> texts = FollowUp("Yes", "fit", 1), FollowUp("Ok", "fit", 1), FollowUp("No", "fit", -1)
+        >>> fit = FollowUpSet("mine", "en", "", "", texts, {"fit": 1.0})
+        >>> coefficients(fit, fit.weights)
+        array([ 0.5,  0.5, -1. ])
+    """
+    shares = category_shares(followup_set.categories, weights)
+    own = side_weights(followup_set.followups)
+    parts = [
+        shares[one.category] * one.polarity * weight / total  # (4)
+        for one, (weight, total) in zip(followup_set.followups, own, strict=True)
+    ]
+    return np.array(parts, dtype=np.float64)

@@ -124,11 +124,13 @@ def value(
     own = measured.logits if official else measured.followups
     each = _each(own, measured.baselines, reward)
     by_category = rewards.by_category(each, followup_set)
+    weighted = any(followup.weight != 1.0 for followup in followup_set.followups)
     followups = [
         {
             "text": followup.text,
             "category": followup.category,
             "polarity": followup.polarity,
+            **({"weight": followup.weight} if weighted else {}),
             "logit" if official else "logprob": value,
             "tokens": count,
         }

@@ -74,11 +74,13 @@ class FollowUp:
         text: the utterance.
         category: the aspect of helpfulness that it speaks of.
         polarity: 1 where a satisfied user says it, -1 where a dissatisfied one does.
+        weight: in the mean of its category and polarity, relative to the others there; above 0.
     """
 
     text: str
     category: str
     polarity: int
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

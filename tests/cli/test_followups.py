@@ -56,6 +56,16 @@ def test_show_prints_markup_as_it_is_and_control_characters_as_escapes(tmp_path,
     assert "\x1b" not in printed
 
 
+def test_show_tells_the_weight_of_a_text(tmp_path, capsys):
+    path = tmp_path / "set.yaml"
+    path.write_text(
+        "name: n\nlanguage: en\ncategories:\n  fit:\n"
+        "    positive: [{text: 'Yes.', weight: 0.25}]\n    negative: ['No.']\n"
+    )
+    call("show", path)
+    assert "  + Yes. (weight 0.25)\n  - No.\n" in capsys.readouterr().out
+
+
 def test_check_passes_a_good_set(capsys):
     call("check", "default")
     assert capsys.readouterr().out == "default: no problems, 120 texts (60 + 60).\n"

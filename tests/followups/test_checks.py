@@ -4,7 +4,7 @@ import pytest
 
 from flr import followups
 from flr.types import FollowUpSet
-from tests.sets import a_set
+from tests.sets import a_set, weighted
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,14 @@ from tests.sets import a_set
         (a_set(("a", "x", 1), ("a", "y", -1), a=0.0), "weights: all are 0"),
         (a_set(("a", "x", 1), ("a", "y", -1), a=float("nan")), "a, weight: expected a finite"),
         (a_set(("a", "x", 1), ("a", "y", -1), a=-0.5), "a, weight: expected a finite number >= 0"),
+        (
+            weighted(a_set(("a", "x", 1), ("a", "y", -1)), 1.0, 0.0),
+            "a, negative 1, weight: expected",
+        ),
+        (
+            weighted(a_set(("a", "x", 1), ("a", "y", -1)), float("inf"), 1.0),
+            "a, positive 1, weight",
+        ),
     ],
 )
 def test_problems_finds_one_thing_wrong(followup_set: FollowUpSet, expected: str):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flr import followups
 from flr.errors import FollowUpError
 from flr.types import FollowUp, FollowUpSet
-from tests.sets import a_set, saved
+from tests.sets import a_set, saved, weighted
 
 CATEGORIES = (
     "understanding",
@@ -93,6 +93,21 @@ def test_load_reads_a_set_in_any_language(write):
     assert followups.load(Path(path)) == loaded
 
 
+def test_a_text_may_have_a_weight_of_its_own(write):
+    loaded = followups.load(
+        write(
+            HEAD + "categories:\n  a:\n    positive: [{weight: 0.5, text: p}, {text: q}, r]\n"
+            "    negative:\n    - text: n\n      weight: 2\n"
+        )
+    )
+    assert [(f.text, f.weight) for f in loaded.followups] == [
+        ("p", 0.5),
+        ("q", 1.0),
+        ("r", 1.0),
+        ("n", 2.0),
+    ]
+
+
 def test_positive_comes_before_negative_however_the_file_orders_them(write):
     loaded = followups.load(write(HEAD + "categories: {a: {negative: [n.], positive: [p.]}}"))
     assert [followup.text for followup in loaded.followups] == ["p.", "n."]
@@ -123,6 +138,7 @@ def test_some_categories_of_a_set(write):
                  "  fit: {weight: 3, positive: [Yes.], negative: [No.]}\n"
                  "  rest: {positive: [Good.], negative: [Bad.]}\n")  # fmt: skip
     assert followups.load(f"{path}:fit").weights == {"fit": 3.0}
+    assert followups.part(weighted(PAIR, 1.0, 2.0, 3.0, 4.0), ["b"]).followups[0].weight == 3
 
 
 @pytest.mark.parametrize("wanted", ["", "relevanc", "relevance+", "relevance,correctness"])
@@ -150,6 +166,13 @@ def test_digest_is_sha256_of_the_canonical_content():
     assert followups.digest(a_set(("a", "é", 1), ("a", "y", -1))) == expected
 
 
+def test_digests_of_the_shipped_sets_are_what_they_were_before_followups_had_weights():
+    assert {name: followups.digest(followups.load(name)) for name in followups.available()} == {
+        "default": "db3f6285d8035470fbcd6282798581a3ac60406094a77e96af1fb22bc8ee7ac3",
+        "short": "6f5e7496ae3dd35188173ad51ad5b1fb7016d8da518606adf1361ac14cb8db41",
+    }
+
+
 def test_digest_passes_over_what_changes_no_number():
     renamed = replace(PAIR, name="n", language="de", licence="l", source="s")
     reordered = replace(PAIR, weights={"b": 1.0, "a": 1.0})
@@ -164,6 +187,7 @@ def test_digest_passes_over_what_changes_no_number():
         a_set(("a", "x", -1), ("a", "y", 1), ("b", "z", 1), ("b", "w", -1)),
         a_set(("b", "z", 1), ("b", "w", -1), ("a", "x", 1), ("a", "y", -1)),
         replace(PAIR, weights={"a": 1.0, "b": 2.0}),
+        weighted(PAIR, 1.0, 0.5, 1.0, 1.0),
         replace(PAIR, followups=PAIR.followups[:-1]),
         a_set(("a", 'x",1],["a",1,"x', 1), ("a", "y", -1), ("b", "z", 1), ("b", "w", -1)),
     ],
@@ -174,8 +198,8 @@ def test_digest_sees_what_changes_a_number(other: FollowUpSet):
 
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)
-sides = st.lists(texts, min_size=1, max_size=3)
 weights = st.floats(min_value=0.001, max_value=1e300)
+sides = st.lists(st.tuples(texts, st.just(1.0) | weights), min_size=1, max_size=3)
 
 
 @settings(max_examples=100)
@@ -190,10 +214,10 @@ def test_a_written_set_is_read_back_the_same(tmp_path_factory, name: str, conten
         "",
         "a source",
         tuple(
-            FollowUp(text, category, polarity)
+            FollowUp(text, category, polarity, own)
             for category, (_, *lists) in content.items()
             for polarity, side in zip((1, -1), lists, strict=True)
-            for text in side
+            for text, own in side
         ),
         {category: weight for category, (weight, *_) in content.items()},
     )

@@ -76,6 +76,15 @@ UNUSABLE = {
     "a category twice": HEAD + "categories:\n  a: {positive: [x], negative: [y]}\n  a: {}",
     "an unknown key": HEAD + "opening: hi\n" + BODY,
     "all weights 0": HEAD + "categories: {a: {weight: 0, positive: [x], negative: [y]}}",
+    "a weight without a text": HEAD + "categories: {a: {positive: [{weight: 1}], negative: [y]}}",
+    "a list for a text": HEAD + "categories: {a: {positive: [{text: [x]}], negative: [y]}}",
+    "a text with more": HEAD + "categories: {a: {positive: [{text: x, w: 1}], negative: [y]}}",
+    "an empty mapping": HEAD + "categories: {a: {positive: [{}], negative: [y]}}",
+    **{
+        f"weight {weight} of a text": HEAD
+        + f"categories: {{a: {{positive: [{{text: x, weight: {weight}}}], negative: [y]}}}}"
+        for weight in (0, -1, ".nan", ".inf", "1e999", "heavy", "[1]", "true", "")
+    },
     **{
         f"weight {weight}": HEAD
         + f"categories: {{a: {{weight: {weight}, positive: [x], negative: [y]}}}}"
@@ -126,6 +135,9 @@ def test_check_names_every_problem_at_once_with_its_line_and_place(write):
         "      - ''\n"
         "      - 'ok'\n"
         '      - "o\\0k"\n'
+        "      - weight: 0\n"
+        "        text: never\n"
+        "      - weight: 1\n"
         "  b: {negative: [y]}\n"
     )
     found = followups.check(path)
@@ -143,7 +155,9 @@ def test_check_names_every_problem_at_once_with_its_line_and_place(write):
         ("line 10: a, negative 2", "text in both polarities"),
         ("line 11: a, negative 3", "empty text"),
         ("line 13: a, negative 5", "control character in 'o\\x00k'"),
-        ("line 14: b, positive", "empty"),
+        ("line 14: a, negative 6, weight", "above 0, got 0.0; to leave a text out, remove it"),
+        ("line 16: a, negative 7", "a weight without a text"),
+        ("line 17: b, positive", "empty"),
     ]
     for problem, (place, message) in zip(found, expected, strict=True):
         assert problem.startswith(place + ": ")

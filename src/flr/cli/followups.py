@@ -69,7 +69,8 @@ def show(name: str) -> None:
         _say(category + (f" (weight {weight:g})" if weight != 1.0 else ""), "bold")
         for followup in shown.followups:
             if followup.category == category:
-                _say(f"  {'+' if followup.polarity > 0 else '-'} {followup.text}")
+                own = f" (weight {followup.weight:g})" if followup.weight != 1.0 else ""
+                _say(f"  {'+' if followup.polarity > 0 else '-'} {followup.text}{own}")
 
 
 @app.command

@@ -1,9 +1,10 @@
 """Follow-up sets: finding, reading, checking, hashing and writing them.
 
 A set is a YAML file: `name`, `language`, `licence`, `source` and `categories`, each category with
-a `positive` and a `negative` list of texts and perhaps a `weight`. `load` refuses what makes a set
-unusable; what only makes it a worse set, `check` and `problems` tell. Reading is
-`reading`'s, what can be wrong `checks`'. Nothing here tokenises or scores.
+a `positive` and a `negative` list of texts and perhaps a `weight`; a text may have a weight of its
+own, `{text: ..., weight: 0.5}`. `load` refuses what makes a set unusable; what only makes it a
+worse set, `check` and `problems` tell. Reading is `reading`'s, what can be wrong `checks`'. Nothing
+here tokenises or scores.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,7 +23,7 @@ from flr.followups.published import import_published as import_published
 from flr.followups.reading import HEADER, read
 from flr.followups.reading import available as available
 from flr.followups.scripts import script_mismatch as script_mismatch
-from flr.types import FollowUpSet
+from flr.types import FollowUp, FollowUpSet
 
 
 def load(name_or_path: str | Path) -> FollowUpSet:
@@ -34,7 +36,7 @@ def load(name_or_path: str | Path) -> FollowUpSet:
             to take may follow: `default:relevance+correctness`.
 
     Returns:
-        The set; categories without a weight have 1.0.
+        The set; categories and texts without a weight have 1.0.
 
     Raises:
         FollowUpError: there is no such set, file or category, or it cannot be used; every reason is
@@ -124,7 +126,7 @@ def problems(followup_set: FollowUpSet) -> tuple[str, ...]:
 
     Looked for: an empty list, an empty text, space at an end, a control character, a duplicate
     (also across categories), a text in both polarities, both styles of apostrophe (' and ’),
-    weights that are not finite, negative or all 0.
+    weights that are not finite, negative or all 0, a text whose own weight is not above 0.
 
     Args:
         followup_set: the set.
@@ -152,11 +154,22 @@ def digest(followup_set: FollowUpSet) -> str:
     """
     weights = followup_set.weights
     content = {
-        "followups": [[f.category, f.polarity, f.text] for f in followup_set.followups],
+        "followups": [
+            # a weight of 1 is not told: sets without weights keep the digest that they had
+            [f.category, f.polarity, f.text, *([f.weight] if f.weight != 1.0 else [])]
+            for f in followup_set.followups
+        ],
         "weights": [[name, float(weights.get(name, 1.0))] for name in followup_set.categories],
     }
     canonical = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _entry(followup: FollowUp) -> str | dict[str, str | float]:
+    """What stands for a follow-up in its list."""
+    if followup.weight == 1.0:
+        return followup.text
+    return {"text": followup.text, "weight": float(followup.weight)}
 
 
 def to_yaml(followup_set: FollowUpSet) -> str:
@@ -168,13 +181,13 @@ def to_yaml(followup_set: FollowUpSet) -> str:
     Returns:
         YAML; a weight is written where it is not 1.0.
     """
-    categories: dict[str, dict[str, float | list[str]]] = {}
+    categories: dict[str, dict[str, Any]] = {}
     for name in followup_set.categories:
         weight = followup_set.weights.get(name, 1.0)
         own = [followup for followup in followup_set.followups if followup.category == name]
         categories[name] = {} if weight == 1.0 else {"weight": float(weight)}
         for word, polarity in POLARITIES.items():
-            categories[name][word] = [f.text for f in own if f.polarity == polarity]
+            categories[name][word] = [_entry(f) for f in own if f.polarity == polarity]
     content = {key: getattr(followup_set, key) for key in HEADER} | {"categories": categories}
     # Written as it is, an unprintable character may be lost: PyYAML reads U+0085 as a line break.
     as_it_is = all(followup.text.isprintable() for followup in followup_set.followups)

@@ -68,6 +68,14 @@ def _about_text(place: str, text: str) -> Iterator[Finding]:
         yield Finding(place, f"line break or control character in {shown(text)}")
 
 
+def _about_weight(place: str, weight: float) -> Iterator[Finding]:
+    if not math.isfinite(weight) or weight <= 0:
+        message = (
+            f"expected a finite number above 0, got {weight!r}; to leave a text out, remove it"
+        )
+        yield Finding(f"{place}, weight", message, fatal=True)
+
+
 def _about_repeats(texts: Mapping[str, FollowUp]) -> Iterator[Finding]:
     """A text that stands in the set more than once, told once for each place after the first."""
     first: dict[str, str] = {}
@@ -99,6 +107,7 @@ def about(texts: Mapping[str, FollowUp], weights: Mapping[str, float]) -> Iterat
     yield from _about_empty(texts.values(), weights)
     for place, followup in texts.items():
         yield from _about_text(place, followup.text)
+        yield from _about_weight(place, followup.weight)
     yield from _about_repeats(texts)
     yield from _about_apostrophes(texts)
 

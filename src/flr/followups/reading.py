@@ -2,7 +2,8 @@
 
 PyYAML's safe loader composes the file into nodes; their leaves are read one by one, each by the
 keys above it (`categories`, its category, `positive`, 1). So nothing is ever constructed, a text
-that YAML takes for something else (`no`, `12`) is named with its line, a repeated key is seen.
+that YAML takes for something else (`no`, `12`) is named with its line, a repeated key is seen. In
+place of a text there may be a mapping of `text` and `weight`.
 """
 
 from collections.abc import Iterator
@@ -22,14 +23,14 @@ MAX_BYTES = 1_000_000
 """A larger file is no follow-up set (one of 120 texts has about 7 kB)."""
 
 HEADER = ("name", "language", "licence", "source")
-_KEYS = (*HEADER, "categories", "weight", *POLARITIES)
+_KEYS = (*HEADER, "categories", "weight", "text", *POLARITIES)
 _TOP = f"Expected the keys {', '.join((*HEADER, 'categories'))}."
 _INSIDE = (
     "Expected categories, each with the lists positive and negative of texts and perhaps a weight; "
-    "a text with a colon in it needs quotes."
+    "a text with a colon in it needs quotes; one with a weight is {text: ..., weight: 0.5}."
 )
-_DEEPEST = 5
-"""One more than a text's keys: enough to see that something else is in its place."""
+_DEEPEST = 6
+"""One more than the keys of a text with a weight: enough to see that something else is there."""
 
 _UNREADABLE = (yaml.YAMLError, ValueError, OverflowError)  # "\UFFFFFFFF"
 
@@ -82,6 +83,7 @@ class Reading:
     header: dict[str, str] = field(default_factory=lambda: dict.fromkeys(HEADER, ""))
     weights: dict[str, float] = field(default_factory=dict[str, float])
     texts: dict[str, FollowUp] = field(default_factory=dict[str, FollowUp])
+    own_weights: dict[str, float] = field(default_factory=dict[str, float])
     lines: dict[str, int] = field(default_factory=dict[str, int])
     findings: list[Finding] = field(default_factory=list[Finding])
 
@@ -122,10 +124,10 @@ class Reading:
                     known.add(key)
                     yield from self.leaves(value, (*path, key))
 
-    def weight(self, node: yaml.Node, category: str, place: str) -> None:
-        """Read the weight of a category."""
+    def weight(self, node: yaml.Node, of: dict[str, float], name: str, place: str) -> None:
+        """Read the weight of a category, or of the text at a place."""
         try:
-            self.weights[category] = float(node.value)
+            of[name] = float(node.value)
         except (TypeError, ValueError):
             self.wrong(node, place, f"expected a finite number >= 0, got {shown(str(node.value))}")
 
@@ -134,10 +136,14 @@ class Reading:
         place = _place(path)
         match path:
             case ("categories", str(category), "positive" | "negative" as word, int()):
+                self.texts[place] = FollowUp(self.text(node, place), category, POLARITIES[word])
+            case ("categories", str(category), "positive" | "negative" as word, int(), "text"):
                 text = self.text(node, place)
-                self.texts[place] = FollowUp(text, category, POLARITIES[word])
+                self.texts[_place(path[:-1])] = FollowUp(text, category, POLARITIES[word])
+            case ("categories", str(), "positive" | "negative", int(), "weight"):
+                self.weight(node, self.own_weights, _place(path[:-1]), place)
             case ("categories", str(category), "weight"):
-                self.weight(node, category, place)
+                self.weight(node, self.weights, category, place)
             case ("name" | "language" | "licence" | "source" as key,):
                 self.header[key] = self.line(node, place) if node.value else ""
             case ("categories", *_) if len(path) <= 3 and not node.value:
@@ -147,10 +153,21 @@ class Reading:
                 expected = _TOP if len(path) < 2 else _INSIDE
                 self.wrong(node, place, f"not expected here.{near} {expected}")
 
+    def weigh(self) -> None:
+        """Give texts their own weights, which may stand before them."""
+        for place, weight in self.own_weights.items():
+            if place in self.texts:
+                self.texts[place] = replace(self.texts[place], weight=weight)
+            else:
+                line = self.lines[f"{place}, weight"]
+                self.findings.append(Finding(place, "a weight without a text", True, line))
+
     def document(self, root: yaml.Node) -> None:
         """Read the whole file."""
         for path, node in self.leaves(root, ()):
             self.lines[_place(path)] = _line(node)
+            if path[-1:] == ("text",):  # so that a text has the line of its place
+                self.lines[_place(path[:-1])] = _line(node)
             if len(path) > 1 and path[0] == "categories" and isinstance(path[1], str):
                 self.weights.setdefault(path[1], 1.0)
                 for word in POLARITIES:  # where an empty list is told
@@ -159,6 +176,7 @@ class Reading:
         for key in ("name", "language"):
             if not self.header[key]:
                 self.wrong(root, key, "missing or empty")
+        self.weigh()
         rank = {category: number for number, category in enumerate(self.weights)}
         by_place = self.texts.items()
         self.texts = dict(sorted(by_place, key=lambda at: (rank[at[1].category], -at[1].polarity)))

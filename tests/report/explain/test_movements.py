@@ -34,6 +34,7 @@ def wire(key: str = "logprob", **changes: Any) -> list[dict[str, Any]]:
 # The arithmetic.
 
 values_of_set = st.lists(st.floats(-30, 0), min_size=SIZE, max_size=SIZE).map(np.array)
+own_weights = st.lists(st.floats(0.01, 10), min_size=SIZE, max_size=SIZE)
 weights_of_set = st.fixed_dictionaries({name: st.floats(0.01, 10) for name in EQUAL})
 
 
@@ -71,6 +72,26 @@ def test_what_moves_a_whole_category_moves_no_contribution(first, second, one, o
         for values in (first, first + shifts)
     )
     assert shifted == pytest.approx(plain, abs=1e-9)
+
+
+@given(values_of_set, values_of_set, own_weights, weights_of_set)
+def test_contributions_of_weighted_followups_sum_to_the_difference(first, second, own, weights):
+    texts = tuple(replace(f, weight=weight) for f, weight in zip(FOLLOWUPS, own, strict=True))
+    one, other = (side(values, weights=weights, followups=texts) for values in (first, second))
+    parts = [move.contribution for move in movements(one, other, weights)]
+    assert sum(parts) == pytest.approx(one.reward - other.reward, abs=1e-9)
+
+
+def test_weights_of_followups_are_read_where_they_were_written():
+    read = read_side("chosen", "Paris.", 0.5, EQUAL, wire(weight=0.5))
+    assert [f.weight for f in read.followups] == [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert read_side("chosen", "", 0.5, EQUAL, wire(weight=None)).followups == FOLLOWUPS
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, "1", float("nan"), [1]])
+def test_a_weight_that_cannot_be_is_named(weight):
+    with pytest.raises(UserError, match=r"^followups\[0\]\.weight: expected"):
+        read_side("chosen", "", 0.5, EQUAL, wire(weight=weight))
 
 
 def test_a_category_of_weight_zero_adds_nothing():

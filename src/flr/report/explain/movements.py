@@ -1,30 +1,30 @@
 """What explains a reward: the follow-ups that moved most between two responses of one prompt.
 
 From the values of result rows that carry `followups`; no model and no file is opened. With
-d_f = l(f | first) - l(f | second) and n_f follow-ups of f's category k and polarity s_f = 1 or -1,
+d_f = l(f | first) - l(f | second) and part p_f of f in the mean of its category k and polarity s_f,
+which is 1 or -1 (of n follow-ups without weights each has the part 1 / n),
 
-    reward(first) - reward(second) = sum_f share_k * s_f * d_f / n_f                     (1)
+    reward(first) - reward(second) = sum_f share_k * s_f * p_f * d_f                     (1)
 
 A longer or odder response moves all follow-ups of a category together. Equation (1) cancels that
 part, so it is taken away before a follow-up's own contribution is told:
 
     shift_k        = (mean_{f in k, positive} d_f + mean_{f in k, negative} d_f) / 2       (2)
-    contribution_f = share_k * s_f * (d_f - shift_k) / n_f                               (3)
+    contribution_f = share_k * s_f * p_f * (d_f - shift_k)                               (3)
 
 and the contributions still sum to the difference of the two rewards.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from flr.errors import UserError
-from flr.rewards import VARIANTS, category_shares, per_followup
+from flr.rewards import VARIANTS, category_shares, per_followup, side_means, side_weights
 from flr.types import FollowUp, Message
 
 
@@ -99,6 +99,15 @@ class Explained:
         return next(known.unit for known in VARIANTS if known.name == self.variant)
 
 
+def _weight_of(place: str, weight: Any) -> float:
+    """The weight of an entry; 1 where a set without weights wrote none."""
+    if weight is None:
+        return 1.0
+    if not isinstance(weight, float | int) or not (isfinite(weight) and weight > 0):
+        raise UserError(f"{place}.weight: expected a finite number above 0, got {weight!r:.60}")
+    return float(weight)
+
+
 def _followup_of(place: str, entry: Any, key: str) -> tuple[FollowUp, float, int]:
     """One entry of a row's `followups`, its number under `key`; `place` names it in errors."""
     match entry:
@@ -108,7 +117,8 @@ def _followup_of(place: str, entry: Any, key: str) -> tuple[FollowUp, float, int
             "polarity": 1 | -1 as polarity,
             "tokens": int(tokens),
         } if tokens > 0 and isinstance(entry.get(key), float | int):
-            return FollowUp(text, category, int(polarity)), float(entry[key]), tokens
+            weight = _weight_of(place, entry.get("weight"))
+            return FollowUp(text, category, int(polarity), weight), float(entry[key]), tokens
     raise UserError(
         f"{place}: expected text, category, polarity (1 or -1), {key} (a number) and tokens "
         f"(1 or more), got {repr(entry)[:200]}; make the file with flr score --per-followup"
@@ -199,10 +209,7 @@ def mean_side(label: str, sides: Iterable[Side]) -> Side:
 
 def _shifts(followups: Sequence[FollowUp], moved: Sequence[float]) -> dict[str, float]:
     """Equation (2) for every category."""
-    sides: dict[tuple[str, int], list[float]] = {}
-    for followup, difference in zip(followups, moved, strict=True):
-        sides.setdefault((followup.category, followup.polarity), []).append(difference)
-    means = {side: fmean(differences) for side, differences in sides.items()}
+    means = side_means(moved, followups)
     return {category: (means[category, 1] + means[category, -1]) / 2 for category, _ in means}
 
 
@@ -224,11 +231,13 @@ def movements(first: Side, second: Side, weights: Mapping[str, float]) -> list[M
     followups = first.followups
     categories = tuple(dict.fromkeys(followup.category for followup in followups))
     shares = category_shares(categories, weights or dict.fromkeys(categories, 1.0))
-    sizes = Counter((followup.category, followup.polarity) for followup in followups)
     shifts = _shifts(followups, (first.values - second.values).tolist())
     moves = []
-    for f, one, other in zip(followups, first.values.tolist(), second.values.tolist(), strict=True):
+    values = zip(first.values.tolist(), second.values.tolist(), strict=True)
+    for f, (one, other), (weight, total) in zip(
+        followups, values, side_weights(followups), strict=True
+    ):
         moved = one - other - shifts[f.category]
-        part = shares[f.category] * f.polarity * moved / sizes[f.category, f.polarity]  # (3)
+        part = shares[f.category] * f.polarity * moved * weight / total  # (3)
         moves.append(Movement(f, one, other, shifts[f.category], part))
     return sorted(moves, key=lambda move: -abs(move.contribution))
