@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from flr.errors import OutputError
+from flr.errors import OptionError, OutputError
 
 
 def check_place(path: Path) -> None:
@@ -83,3 +83,15 @@ def _worded(path: Path, error: OSError) -> OutputError:
             "Make room there or name another output."
         )
     return OutputError(f"{path}: cannot be written: {error.strerror or error}.")
+
+
+def check_page(path: Path) -> None:
+    """Refuses a page that could not be written, or that would replace data, before any work.
+
+    Raises:
+        OptionError: it is not named as a page.
+        OutputError: it cannot be written.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(f"--html {path}: a page is named .html")
+    check_place(path)

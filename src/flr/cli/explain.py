@@ -9,20 +9,13 @@ from rich.text import Text
 
 from flr.errors import OptionError
 from flr.explaining import explain_row
-from flr.files import check_place, write_text
+from flr.files import check_page, write_text
 from flr.options import ScorerOptions
 from flr.report.explain.html import render_html
 from flr.report.explain.terminal import render_terminal
 
 PIPED_WIDTH = 100
 """Columns of what is written to no terminal, so that no table is cut."""
-
-
-def _check_page(path: Path) -> None:
-    """Refuses a page that could not be written, or that would replace data, before any work."""
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise OptionError(f"--html {path}: a page is named .html")
-    check_place(path)
 
 
 def console() -> Console:
@@ -59,7 +52,7 @@ def explain(
     if top < 1:
         raise OptionError(f"--top {top}; 1 or more was expected")
     if html is not None:
-        _check_page(html)
+        check_page(html)
     explained = explain_row(source, row, options)
     console().print(render_terminal(explained, top))
     if html is not None:

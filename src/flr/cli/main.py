@@ -41,6 +41,9 @@ app.command(
 )
 app.command("flr.cli.feedback:app", name="feedback", help="Make training data of feedback.")
 app.command("flr.cli.tune:tune", name="tune", help="Train a follow-up model on feedback.")
+app.command(
+    "flr.cli.calibrate:calibrate", name="calibrate", help="Learn weights of a follow-up set."
+)
 app.command("flr.cli.loop:app", name="loop", help="Sample, mine, align, evaluate, round by round.")
 app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."

@@ -1,0 +1,1 @@
+"""What a calibration came to: in the terminal, and as a page."""
