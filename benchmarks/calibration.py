@@ -1,0 +1,169 @@
+"""What do labels add to follow-up likelihood, do the weights travel, how many follow-ups suffice?
+
+The plan is fixed here before anything is scored: smollm2, the set `default`, variant mean. Weights
+are learned on half of the prompts of a sample of hh-rlhf helpful-base and measured
+
+    on the other half
+    on harmless-base, mtbench-single and feedbackqa (transfer), of which nothing is learned
+
+in three ways: weights of categories, of single follow-ups, and of both with labels drawn by lot
+(control: what is learned of nothing). Each half is drawn by five seeds; a figure is that of each
+seed, and their mean. Within a seed intervals are over the measured prompts. On sets with ratings a
+pair is any two responses to one prompt with different ratings; every prompt counts once.
+
+    python -m benchmarks.calibration --data DIR --work DIR -o RESULT.json
+
+DIR of --data holds the sets' files in the shape of their publishers. A command that was stopped
+goes on. The result holds weights of our own follow-ups and figures, and nothing of the data.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flr import devices, followups, io, runs
+from flr.calibration.choosing import chosen
+from flr.calibration.labelled import Labelled, read_labelled, split
+from flr.calibration.learning import CalibrateOptions, Learned, learn
+from flr.calibration.measured import coefficients_in, compared, curve
+from flr.calibration.probability import knots
+from flr.datasets import loading as datasets
+from flr.datasets.base import Item
+from flr.rewards import category_shares
+from flr.score_file import ScoreOptions, score_file
+
+SET = "default"
+LEARNED_ON = "hh-helpful-base"
+SETS = {LEARNED_ON: 800, "hh-harmless-base": 200, "mtbench-single": None, "feedbackqa": 100}
+"""Prompts that are drawn of each set (seed 0); None takes all."""
+SEEDS = (0, 1, 2, 3, 4)
+ARMS = ("categories", "followups", "categories, labels by lot", "followups, labels by lot")
+
+
+def rows_of(item: Item, kind: str) -> list[dict[str, Any]]:
+    """The rows of an item that `flr score` reads: its pairs, or its responses with ratings."""
+    talks = [[message.as_dict() for message in one.messages] for one in item.conversations]
+    if kind == "pairwise":
+        better = [at for at, label in enumerate(item.labels) if label == 1]
+        worse = [at for at, label in enumerate(item.labels) if label != 1]
+        return [{"chosen": talks[b], "rejected": talks[w]} for b in better for w in worse]
+    rated = zip(talks, item.labels, strict=True)
+    return [{"messages": messages, "rating": rating} for messages, rating in rated]
+
+
+def told(what: str) -> Callable[[int, int, int], None]:
+    """A progress that is printed."""
+
+    def tell(done: int, total: int, _: int) -> None:
+        print(f"{what}: {done} of {total}", flush=True)
+
+    return tell
+
+
+def labelled(name: str, data: Path, work: Path) -> Labelled:
+    """The labelled pairs of a set, scored."""
+    dataset, count = datasets.load(name, data), SETS[name]
+    if count is not None:
+        dataset = datasets.sample(dataset, count, seed=0)
+    source, scored = work / f"{name}.jsonl", work / f"{name}.scored.jsonl"
+    io.write(source, [row for item in dataset.items for row in rows_of(item, dataset.kind)])
+    options = ScoreOptions(set=SET, per_followup=True, on_overflow="skip", on_special="skip")
+    score_file(str(source), scored, options, told(name))
+    return read_labelled(str(scored), io.load(str(scored)), followups.load(SET), fewest=False)
+
+
+def by_lot(pairs: Labelled, seed: int) -> Labelled:
+    """The same pairs, each of them turned round where a coin says so."""
+    sides = np.random.default_rng([seed, 1]).choice([-1.0, 1.0], len(pairs.weights))
+    return replace(pairs, differences=pairs.differences * sides[:, None])
+
+
+def learned(arm: str, pairs: Labelled, seed: int) -> Learned:
+    """What one arm learns of half of the prompts."""
+    way, _, lot = arm.partition(", ")
+    taught = by_lot(pairs, seed) if lot else pairs
+    options = CalibrateOptions(learn="categories" if way == "categories" else "followups")
+    return learn(followups.load(SET), taught, replace(options, seed=seed))
+
+
+def replicated(sets: Mapping[str, Labelled], seed: int) -> dict[str, Any]:
+    """What one split says of every arm."""
+    whole = followups.load(SET)
+    half, rest = split(sets[LEARNED_ON], 0.5, seed)
+    others = {f"{LEARNED_ON}, other half": rest} | {
+        name: pairs for name, pairs in sets.items() if name != LEARNED_ON
+    }
+    found: dict[str, Any] = {"seed": seed, "learned_from": half.prompts, "arms": {}}
+    for arm in ARMS:
+        print(f"seed {seed}: {arm}", flush=True)
+        made = learned(arm, half, seed)
+        found["arms"][arm] = {
+            "penalty": str(chosen(made.tried)),
+            "followups": len(made.made.followups),
+            "weights": category_shares(made.made.categories, made.made.weights),
+            "texts": [asdict(one) for one in made.made.followups] if arm == ARMS[1] else None,
+            "warnings": made.warnings,
+            "accuracy": {name: compared(p, whole, made.made, seed) for name, p in others.items()},
+        }
+    order = learned(ARMS[0], half, seed).steps
+    found["curve"] = {name: curve(pairs, whole, order, seed) for name, pairs in others.items()}
+    margins = rest.differences @ coefficients_in(whole, whole)
+    found["probability"] = knots(margins, rest.weights)
+    return found
+
+
+def over_seeds(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of every arm and set the mean difference to the uniform mean, and that of each seed."""
+    names = seeds[0]["arms"][ARMS[0]]["accuracy"]
+    found: dict[str, Any] = {}
+    for arm in ARMS:
+        found[arm] = {}
+        for name in names:
+            own = [one["arms"][arm]["accuracy"][name] for one in seeds]
+            differences = [one["difference"]["value"] for one in own]
+            found[arm][name] = {
+                "before": float(np.mean([one["before"]["value"] for one in own])),
+                "after": float(np.mean([one["after"]["value"] for one in own])),
+                "difference": float(np.mean(differences)),
+                "by_seed": differences,
+                "intervals": [one["difference"]["interval"] for one in own],
+            }
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Scores what is not scored yet, learns, measures, writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    given.work.mkdir(parents=True, exist_ok=True)
+    sets = {name: labelled(name, given.data, given.work) for name in SETS}
+    seeds = [replicated(sets, seed) for seed in SEEDS]
+    result = {
+        "date": date.today().isoformat(),
+        "command": "python -m benchmarks.calibration",
+        "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+        "versions": runs.versions(),
+        "set": {"name": SET, "sha256": followups.digest(followups.load(SET))},
+        "counts": {name: dict(pairs.counts) for name, pairs in sets.items()},
+        "mean_of_seeds": over_seeds(seeds),
+        "seeds": seeds,
+    }
+    given.output.write_text(json.dumps(runs.plain(result), indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
