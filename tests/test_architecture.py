@@ -40,7 +40,8 @@ ROOMS = {
     "torch": "devices models loading workers engines.attention engines.head engines.hf "
     "engines.sharing engines.classifier engines.divergence generators.hf training.trl "
     "integrations.openrlhf",
-    "transformers": "models engines.* generators.hf loading policies training.trl",
+    "transformers": "models engines.* generators.hf loading policies training.trl "
+    "training.watching",
     "huggingface_hub": "sources",
     "peft": "models training.trl",
     "trl": "training.trl",

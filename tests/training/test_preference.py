@@ -181,7 +181,7 @@ def test_a_run_stopped_after_its_last_step_does_no_step_more(
     given |= {"held_out": held_out}
     whole = aligned(tmp_path, tiny_model, "whole", **given)
     with monkeypatch.context() as patch:
-        patch.setattr(trl, "_saved", None)  # an error that stands for a kill
+        patch.setattr(trl, "saved", None)  # an error that stands for a kill
         with pytest.raises(TypeError):
             aligned(tmp_path, tiny_model, "stopped", **given)
     assert (tmp_path / "stopped" / "checkpoints" / "checkpoint-4" / "whole.json").exists()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flr.errors import ModelError, OptionError
 from flr.training import trl
+from flr.training.job import Job
 from flr.training.preference import AlignOptions
 from flr.training.settings import (
     COMPARING,
@@ -78,9 +79,9 @@ def test_what_accelerate_says_of_sharing_out_is_heard(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    jobs: list[trl.Job] = []
+    jobs: list[Job] = []
 
-    def train(job: trl.Job, *_: Any) -> None:
+    def train(job: Job, *_: Any) -> None:
         jobs.append(job)
         raise ModelError("enough")
 

@@ -19,8 +19,8 @@ from flr.sources import locate
 from flr.training import run, trl
 from flr.training.inputs import prepare_base
 from flr.training.masked import NOT_LEARNED, mask, read, renderer_of
-from flr.training.trl import _is_over  # pyright: ignore[reportPrivateUsage]
 from flr.training.tuning import TuneOptions, tune_file
+from flr.training.watching import is_over
 from flr.types import Conversation
 from tests.training.small import put
 from tests.training.test_preference import same
@@ -193,7 +193,7 @@ def test_patience_counts_evaluations_since_the_best(
     losses: list[float], patience: int | None, over: bool
 ):
     log = [entry for loss in losses for entry in ({"loss": 0.0}, {"eval_loss": loss})]
-    assert _is_over(log, patience) is over
+    assert is_over(log, patience) is over
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_run_stopped_after_it_has_ended_early_goes_no_further(
     given = GETS_WORSE
     whole = tuned(tmp_path, tiny_model, "whole", **given)
     with monkeypatch.context() as patch:
-        patch.setattr(trl, "_saved", None)  # an error that stands for a kill
+        patch.setattr(trl, "saved", None)  # an error that stands for a kill
         with pytest.raises(TypeError):
             tuned(tmp_path, tiny_model, "stopped", **given)
     with pytest.raises(OutputError, match="--resume"):

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 from flr import devices, runs
 from flr.errors import OptionError, missing_extra
@@ -25,10 +25,8 @@ from flr.sources import SMOLLM2, Source
 from flr.training.figures import curves, ends, evaluated, held_out_curve
 from flr.training.folder import Folder
 from flr.training.inputs import Base, Rows
+from flr.training.job import Job, Trained
 from flr.training.settings import Machine, TrainingOptions
-
-if TYPE_CHECKING:
-    from flr.training.trl import Trained
 
 PROBE = [{"role": "user", "content": "Hello"}]
 """Rendered for the key of a run: a template may write the date into every conversation."""
@@ -230,13 +228,11 @@ def carry_out(
     return Report(record, computed=done.computed + 1)
 
 
-def _train(
-    plan: Plan, folder: Folder, progress: Progress, warn: Callable[[str], None]
-) -> "Trained":
+def _train(plan: Plan, folder: Folder, progress: Progress, warn: Callable[[str], None]) -> Trained:
     from flr.training import trl  # slow to import, and an extra
 
     options = plan.options
-    job = trl.Job(
+    job = Job(
         run_key=folder.run_key,
         work=folder.work.absolute(),
         method=plan.method,
@@ -259,7 +255,7 @@ def _file_sha256(source: str) -> str | None:
     return runs.file_sha256(Path(source)) if Path(source).is_file() else None
 
 
-def _of_rows(plan: Plan, done: "Trained") -> dict[str, Any]:
+def _of_rows(plan: Plan, done: Trained) -> dict[str, Any]:
     """Which rows, and what became of them."""
     held_out = plan.held_out
     return {
@@ -285,7 +281,7 @@ def _of_adapter(options: TrainedOptions) -> dict[str, Any] | None:
     return {"rank": options.lora_rank, "merged": not options.keep_adapter} if options.lora else None
 
 
-def _figures(done: "Trained") -> dict[str, Any]:
+def _figures(done: Trained) -> dict[str, Any]:
     """What the training says of itself."""
     seconds, tokens = done.spent.seconds, done.spent.tokens
     evaluations = {"before": done.before, "after": done.after}
@@ -303,7 +299,7 @@ def _figures(done: "Trained") -> dict[str, Any]:
     }
 
 
-def _record(plan: Plan, folder: Folder, told: Mapping[str, Any], done: "Trained") -> dict[str, Any]:
+def _record(plan: Plan, folder: Folder, told: Mapping[str, Any], done: Trained) -> dict[str, Any]:
     """How the folder was made, plain."""
     configuration = {k: v for k, v in done.configuration.items() if k != "output_dir"}
     machine = {**asdict(plan.machine), **of_machine(plan.options), "versions": plan.versions}
