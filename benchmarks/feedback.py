@@ -380,8 +380,8 @@ def reported(data: Path, files: Sequence[Path]) -> dict[str, Any]:
         found[name] = {"items_left_out": left_out, "items": len(one.items) - left_out}
         for of in FIGURES[one.kind]:
             found[name][of] = {
-                form: _beside(
-                    {kind: estimated[f"{kind}|{form}|-", of] for kind in (FIRST,)},
+                form: beside(
+                    estimated[f"{FIRST}|{form}|-", of],
                     {
                         kind: [estimated[f"{kind}|{form}|{s['seed']}", of] for s in seeds]
                         for kind in ("true", "shuffled", "chat")
@@ -399,27 +399,26 @@ def reported(data: Path, files: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def _beside(
-    first: Mapping[str, Estimate], arms: Mapping[str, Sequence[Estimate]]
-) -> dict[str, Any]:
-    """One figure in one form: of each model, and differences to those that it is held against."""
-    (zero,) = first.values()
+def beside(first: Estimate, arms: Mapping[str, Sequence[Estimate]]) -> dict[str, Any]:
+    """One figure in one form: of each model, and differences to those that it is held against.
+
+    Args:
+        first: of smollm2.
+        arms: of each arm, one a seed.
+    """
     pairs = [(kind, FIRST) for kind in arms] + [("true", "shuffled"), ("true", "chat")]
-    others = {**{kind: list(own) for kind, own in arms.items()}, FIRST: []}
     differences: dict[str, Any] = {}
     for kind, other in pairs:
-        against = others[other] or [zero] * len(arms[kind])
-        by_seed = [own - his for own, his in zip(arms[kind], against, strict=True)]
-        told = figure(over_seeds(by_seed))
-        differences[f"{kind} - {other}"] = {**told, "by_seed": [one.value for one in by_seed]}
-    return {
-        FIRST: figure(zero),
-        **{
-            kind: {**figure(over_seeds(own)), "by_seed": [one.value for one in own]}
-            for kind, own in arms.items()
-        },
-        "differences": differences,
-    }
+        against = [first] * len(arms[kind]) if other == FIRST else arms[other]
+        differences[f"{kind} - {other}"] = _over(
+            [own - his for own, his in zip(arms[kind], against, strict=True)]
+        )
+    each = {kind: _over(own) for kind, own in arms.items()}
+    return {FIRST: figure(first), **each, "differences": differences}
+
+
+def _over(seeds: Sequence[Estimate]) -> dict[str, Any]:
+    return {**figure(over_seeds(seeds)), "by_seed": [one.value for one in seeds]}
 
 
 def main(arguments: Sequence[str]) -> int:
