@@ -29,9 +29,10 @@ LAYERS = {
     "feedback.sources feedback.cleaning",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.* feedback.building "
-    "feedback.logs feedback.rewriting",
+    "feedback.logs feedback.rewriting calibration.labelled calibration.learning "
+    "calibration.measured calibrating",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
-    "calibration.labelled calibration.learning calibration.measured calibrating report report.*",
+    "report report.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""

@@ -14,11 +14,11 @@ from flr import io, runs
 from flr.errors import OptionError, UserError
 from flr.loading import make_scorer, prepare
 from flr.options import ScorerOptions
-from flr.report.explain.movements import Explained, Side, mean_side, read_side
+from flr.report.explain.movements import Explained, Side, mean_side
 from flr.rewards import VARIANTS
 from flr.rows import Row
 from flr.score_record import SIDES
-from flr.scored import Scores, are_scored, bad_row, stored_scores
+from flr.scored import Scores, are_scored, bad_row, followup_values, stored_scores
 from flr.scoring import Score
 from flr.types import Message
 
@@ -119,12 +119,12 @@ def _choose(scored: _Scored, wanted: Sequence[Row]) -> Row:
 
 
 def _side(scored: _Scored, row: Row, at: int, label: str, score: Score) -> Side:
-    response = row.conversations[at].response
-    told = score.reward, score.by_category, score.followups
     try:
-        return read_side(label, response, *told, scored.variant)
+        followups, values = followup_values(score, scored.variant)
     except UserError as error:
         raise bad_row(scored.source, row, error) from error
+    response = row.conversations[at].response
+    return Side(label, response, score.reward, score.by_category, followups, values)
 
 
 def _two_of_row(scored: _Scored, row: Row) -> tuple[Side, Side]:

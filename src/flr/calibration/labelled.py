@@ -20,11 +20,10 @@ from jaxtyping import Bool, Float, Int
 
 from flr.errors import FlrError, InputError, OptionError, Problem, UserError
 from flr.messages import RowError, kind_of
-from flr.report.explain.movements import read_side
 from flr.rows import Row
 from flr.runs import key_of
 from flr.score_record import place
-from flr.scored import are_scored, bad_row, stored_scores
+from flr.scored import are_scored, bad_row, followup_values, stored_scores
 from flr.scoring import Score
 from flr.types import FollowUpSet
 
@@ -142,13 +141,13 @@ def _all_ratings(
 
 def _values(score: Score, where: str, followup_set: FollowUpSet) -> Values:
     """The value of every follow-up after one response."""
-    side = read_side(where, None, score.reward, score.by_category, score.followups)
-    if side.followups != followup_set.followups:
+    followups, values = followup_values(score)
+    if followups != followup_set.followups:
         raise UserError(
             f"{where} was scored with other follow-ups than those of the set "
             f"{followup_set.name!r}; give the set that it was scored with: --set NAME or FILE"
         )
-    return side.values
+    return values
 
 
 def _key(row: Row, at: int) -> str:

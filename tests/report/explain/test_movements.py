@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,26 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flr.errors import UserError
-from flr.report.explain.movements import Side, mean_side, movements, read_side
+from flr.report.explain.movements import Side, mean_side, movements
 from flr.types import FollowUp
 from tests.report.explain.samples import EQUAL, FIRST, FOLLOWUPS, PLAIN, SECOND, SIZE, side
-
-
-def wire(key: str = "logprob", **changes: Any) -> list[dict[str, Any]]:
-    """`followups` of one response as they lie in a file, the first entry changed."""
-    entries = [
-        {
-            "text": f.text,
-            "category": f.category,
-            "polarity": f.polarity,
-            key: -6.0,
-            "tokens": 3,
-        }
-        for f in FOLLOWUPS
-    ]
-    entries[0] |= changes
-    return entries
-
 
 # The arithmetic.
 
@@ -82,83 +64,9 @@ def test_contributions_of_weighted_followups_sum_to_the_difference(first, second
     assert sum(parts) == pytest.approx(one.reward - other.reward, abs=1e-9)
 
 
-def test_weights_of_followups_are_read_where_they_were_written():
-    read = read_side("chosen", "Paris.", 0.5, EQUAL, wire(weight=0.5))
-    assert [f.weight for f in read.followups] == [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
-    assert read_side("chosen", "", 0.5, EQUAL, wire(weight=None)).followups == FOLLOWUPS
-
-
-@pytest.mark.parametrize("weight", [0, -1.0, "1", float("nan"), [1]])
-def test_a_weight_that_cannot_be_is_named(weight):
-    with pytest.raises(UserError, match=r"^followups\[0\]\.weight: expected"):
-        read_side("chosen", "", 0.5, EQUAL, wire(weight=weight))
-
-
 def test_a_category_of_weight_zero_adds_nothing():
     moves = movements(FIRST, SECOND, {"correctness": 0.0, "relevance": 1.0})
     assert all(move.contribution == 0 for move in moves if move.followup.category == "correctness")
-
-
-SHARES = {"correctness": 0.2, "relevance": 0.8}
-
-
-@pytest.mark.parametrize(
-    ("variant", "key", "value"),
-    [
-        ("mean", "logprob", -2.0),
-        ("pmi", "logprob", -2.0),
-        ("sum", "logprob", -6.0),
-        ("official", "logit", -6.0),
-    ],
-)
-def test_a_side_is_read_in_the_unit_of_its_variant(variant: str, key: str, value: float):
-    read = read_side("chosen", "Paris.", 0.5, SHARES, wire(key), variant)
-    assert read.followups == FOLLOWUPS
-    assert read.values.tolist() == [value] * SIZE
-    assert (read.reward, read.response) == (0.5, "Paris.")
-
-
-@pytest.mark.parametrize(("variant", "key"), [("mean", "logit"), ("official", "logprob")])
-def test_an_entry_has_the_number_of_its_variant_and_no_other(variant: str, key: str):
-    with pytest.raises(UserError, match=r"^followups\[0\]: expected text"):
-        read_side("chosen", "Paris.", 0.5, SHARES, wire(key), variant)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"text": None},
-        {"category": 3},
-        {"polarity": 0},
-        {"polarity": "+"},
-        {"logprob": None},
-        {"logprob": "-6"},
-        {"tokens": 0},
-        {"tokens": 2.5},
-    ],
-)
-def test_an_entry_of_another_form_is_named(changes: dict[str, Any]):
-    with pytest.raises(UserError, match=r"^followups\[0\]: expected text"):
-        read_side("chosen", "", 0.0, EQUAL, wire(**changes))
-
-
-def test_entries_that_are_not_even_mappings_are_named():
-    with pytest.raises(UserError, match=r"^followups\[1\]: .* got \['long.{0,200}; make the file"):
-        read_side("chosen", "", 0.0, EQUAL, [wire()[0], ["long"] * 10_000])
-
-
-@pytest.mark.parametrize(
-    ("categories", "entries", "said"),
-    [
-        (EQUAL, [], "correctness .*relevance"),
-        ({}, [], "there is none"),
-        (EQUAL, wire()[:4], r"relevance \(-1\)"),
-        ({"relevance": 1.0}, wire(), r"correctness \(-1\), correctness \(\+1\)"),
-    ],
-)
-def test_followups_must_be_those_of_the_categories(categories, entries, said: str):
-    with pytest.raises(UserError, match=said):
-        read_side("chosen", "", 0.0, categories, entries)
 
 
 def test_sides_of_different_sets_are_refused():

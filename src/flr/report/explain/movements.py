@@ -17,14 +17,12 @@ and the contributions still sum to the difference of the two rewards.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from flr.errors import UserError
-from flr.rewards import VARIANTS, category_shares, per_followup, side_means, side_weights
+from flr.rewards import VARIANTS, category_shares, side_means, side_weights
 from flr.types import FollowUp, Message
 
 
@@ -97,81 +95,6 @@ class Explained:
     def unit(self) -> str:
         """The unit of values and rewards."""
         return next(known.unit for known in VARIANTS if known.name == self.variant)
-
-
-def _weight_of(place: str, weight: Any) -> float:
-    """The weight of an entry; 1 where a set without weights wrote none."""
-    if weight is None:
-        return 1.0
-    if not isinstance(weight, float | int) or not (isfinite(weight) and weight > 0):
-        raise UserError(f"{place}.weight: expected a finite number above 0, got {weight!r:.60}")
-    return float(weight)
-
-
-def _followup_of(place: str, entry: Any, key: str) -> tuple[FollowUp, float, int]:
-    """One entry of a row's `followups`, its number under `key`; `place` names it in errors."""
-    match entry:
-        case {
-            "text": str(text),
-            "category": str(category),
-            "polarity": 1 | -1 as polarity,
-            "tokens": int(tokens),
-        } if tokens > 0 and isinstance(entry.get(key), float | int):
-            weight = _weight_of(place, entry.get("weight"))
-            return FollowUp(text, category, int(polarity), weight), float(entry[key]), tokens
-    raise UserError(
-        f"{place}: expected text, category, polarity (1 or -1), {key} (a number) and tokens "
-        f"(1 or more), got {repr(entry)[:200]}; make the file with flr score --per-followup"
-    )
-
-
-def _check_categories(followups: Sequence[FollowUp], categories: Iterable[str]) -> None:
-    sides = {(followup.category, followup.polarity) for followup in followups}
-    expected = {(category, polarity) for category in categories for polarity in (1, -1)}
-    if not sides or sides != expected:
-        lacking = ", ".join(
-            f"{category} ({polarity:+d})" for category, polarity in sorted(expected ^ sides)
-        )
-        raise UserError(
-            "followups: expected both polarities of every category of reward_by_category and no "
-            f"other; these differ: {lacking or 'there is none'}"
-        )
-
-
-def read_side(
-    label: str,
-    response: str | None,
-    reward: float,
-    by_category: Mapping[str, float],
-    followups: Sequence[Any],
-    variant: str = "mean",
-) -> Side:
-    """One side from the fields of a result row.
-
-    Args:
-        label: how it is called in the report.
-        response: its text.
-        reward: the row's reward.
-        by_category: the row's reward by category.
-        followups: the row's `followups` for this response, as they lie in the file.
-        variant: the file's variant; for `official` an entry has `logit` in place of `logprob`.
-            Baselines of `pmi` are not in the file and cancel between responses of one prompt, so
-            `pmi` is explained by the means.
-
-    Returns:
-        The side, its values in the variant's unit.
-
-    Raises:
-        UserError: `followups` that are not of the written form, or not those of `by_category`.
-    """
-    key = "logit" if variant == "official" else "logprob"
-    read = [_followup_of(f"followups[{i}]", entry, key) for i, entry in enumerate(followups)]
-    scored = tuple(followup for followup, _, _ in read)
-    _check_categories(scored, by_category)
-    sums = np.array([number for _, number, _ in read], dtype=np.float64)
-    tokens = np.array([count for _, _, count in read], dtype=np.int64)
-    values = per_followup(sums, tokens, "sum" if variant in ("sum", "official") else "mean")
-    return Side(label, response, reward, by_category, scored, values)
 
 
 def _check_same_set(first: Side, second: Side) -> None:
