@@ -44,7 +44,8 @@ def _scored_with(source: str, made: Mapping[str, Any], options: CalibrateOptions
     name = options.set or made.get("options", {}).get("set")
     if not isinstance(name, str):
         raise OptionError(
-            f"{source}: no run record lies beside it, so its follow-up set is not known; give it: "
+            f"{source}: no run record lies beside it; give the output of flr score {source} "
+            "--per-followup -o OUT as it was written, or name the set that it was scored with: "
             "--set NAME or FILE"
         )
     try:
