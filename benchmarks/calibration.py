@@ -39,6 +39,7 @@ from flr.datasets import loading as datasets
 from flr.datasets.base import Item
 from flr.rewards import category_shares
 from flr.score_file import ScoreOptions, score_file
+from flr.types import Conversation
 
 SET = "default"
 LEARNED_ON = "hh-helpful-base"
@@ -48,15 +49,20 @@ SEEDS = (0, 1, 2, 3, 4)
 ARMS = ("categories", "followups", "categories, labels by lot", "followups, labels by lot")
 
 
+def _transcript(conversation: Conversation) -> str:
+    """A conversation as hh-rlhf is published: the two of some pairs part before the response."""
+    speakers = {"user": "Human", "assistant": "Assistant"}
+    return "".join(f"\n\n{speakers[m.role]}: {m.content}" for m in conversation.messages)
+
+
 def rows_of(item: Item, kind: str) -> list[dict[str, Any]]:
     """The rows of an item that `flr score` reads: its pairs, or its responses with ratings."""
-    talks = [[message.as_dict() for message in one.messages] for one in item.conversations]
-    if kind == "pairwise":
-        better = [at for at, label in enumerate(item.labels) if label == 1]
-        worse = [at for at, label in enumerate(item.labels) if label != 1]
-        return [{"chosen": talks[b], "rejected": talks[w]} for b in better for w in worse]
-    rated = zip(talks, item.labels, strict=True)
-    return [{"messages": messages, "rating": rating} for messages, rating in rated]
+    labelled = list(zip(item.conversations, item.labels, strict=True))
+    if kind == "rating":
+        return [{"messages": [m.as_dict() for m in t.messages], "rating": r} for t, r in labelled]
+    better = [_transcript(talk) for talk, label in labelled if label == 1]
+    worse = [_transcript(talk) for talk, label in labelled if label != 1]
+    return [{"chosen": one, "rejected": other} for one in better for other in worse]
 
 
 def told(what: str) -> Callable[[int, int, int], None]:

@@ -34,7 +34,10 @@ def test_labels_by_lot_turn_pairs_round_and_change_nothing_else():
 def test_items_become_rows_that_score_reads():
     talks = tuple(Conversation.of("?", text) for text in "abc")
     rows = rows_of(Item("1", "1", talks, (1.0, 0.0, 0.0)), "pairwise")
-    assert [row["rejected"][-1]["content"] for row in rows] == ["b", "c"]
+    assert [row["rejected"] for row in rows] == [
+        "\n\nHuman: ?\n\nAssistant: b",
+        "\n\nHuman: ?\n\nAssistant: c",
+    ]
     rated = rows_of(Item("1", "1", talks, (4.0, 2.0, 2.0)), "rating")
     assert [(row["messages"][-1]["content"], row["rating"]) for row in rated] == [
         ("a", 4.0),
