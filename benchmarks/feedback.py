@@ -78,8 +78,8 @@ MOST_CHARACTERS = 2400
 """Before the feedback: longer rows, which are few but of MT-Bench, would take half of the time."""
 SETTLING_ROWS = 96
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
-LEARNING_RATE = 3e-4
-"""Picked by `settle`."""
+LEARNING_RATE = 1e-3
+"""Picked by `settle`: results/2026-11-29-feedback-settle.json."""
 
 
 @dataclass(frozen=True)
