@@ -231,9 +231,10 @@ def test_the_set_has_to_be_known(tmp_path: Path):
         calibrated(moved)
 
 
-def test_official_has_no_log_likelihoods(tmp_path: Path):
-    with pytest.raises(OptionError, match=r"--reward official.*--reward mean"):
-        calibrated(written(tmp_path / "scored.jsonl", PLANTED, reward="official"))
+@pytest.mark.parametrize("variant", ["official", "sum"])
+def test_weights_are_those_of_means(tmp_path: Path, variant: str):
+    with pytest.raises(OptionError, match=rf"--reward {variant}.*--reward mean"):
+        calibrated(written(tmp_path / "scored.jsonl", PLANTED, reward=variant))
 
 
 def test_responses_that_are_all_alike_teach_nothing(tmp_path: Path):

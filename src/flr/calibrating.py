@@ -65,10 +65,10 @@ def _scored_with(source: str, made: Mapping[str, Any], options: CalibrateOptions
 
 
 def _check_variant(source: str, made: Mapping[str, Any]) -> None:
-    if made.get("reward") == "official":
+    if (variant := made.get("reward")) in ("official", "sum"):
         raise OptionError(
-            f"{source}: was scored with --reward official, which has no log-likelihoods; score "
-            "with --reward mean"
+            f"{source}: was scored with --reward {variant}; weights are learned for --reward mean, "
+            "score with that one"
         )
 
 

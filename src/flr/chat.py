@@ -229,6 +229,8 @@ class Renderer:
 
     def _make_tails(self, texts: tuple[str, ...]) -> _Tails | None:
         """The tails, from a small conversation; None where they are not the ends of its rows."""
+        if len(texts) == 1:
+            return None  # a row alone shares nothing
         opened = self._before_followup(Conversation.of("Hello", "Hi"))
         frame, _ = self._frame(opened)
         if frame is None:

@@ -123,6 +123,7 @@ BAD_RATINGS: dict[str, tuple[Change, str]] = {
     "infinite": (lambda row: row["ratings"].__setitem__(1, float("inf")), r"ratings\[1\].*inf"),
     "a text": (lambda row: row["ratings"].__setitem__(0, "good"), r"ratings\[0\].*a text"),
     "an object": (lambda row: row["ratings"].__setitem__(0, {}), r"ratings\[0\].*an object"),
+    "huge": (lambda row: row["ratings"].__setitem__(0, 10**400), r"ratings\[0\].*a number"),
     "too few": (lambda row: row["ratings"].pop(), "ratings: expected a rating for each.*2 of them"),
     "one number": (lambda row: row.update(ratings=3), "ratings: .*got a number"),
     "none": (lambda row: row.pop("ratings"), "no labels: ratings or scores or labels.*--rating"),
@@ -148,6 +149,20 @@ def test_ratings_may_have_another_name():
     assert labelled(rows, rating="stars").prompts == COUNT
     with pytest.raises(InputError, match="no labels: moons was expected"):
         labelled(rows, rating="moons")
+
+
+def test_cells_of_a_table_are_ratings():
+    rows = rated_rows(FOUND, single=True)
+    for row in rows:
+        row["rating"] = "" if row["rating"] is None else str(row["rating"])
+    assert labelled(rows).differences == pytest.approx(FOUND, abs=1e-12)
+
+
+def test_white_space_around_a_prompt_makes_no_other_prompt():
+    rows = rated_rows(FOUND, single=True)
+    for row in rows[::2]:
+        row["prompt"] = f" {row['prompt']}\n"
+    assert labelled(rows).differences == pytest.approx(FOUND, abs=1e-12)
 
 
 def test_labels_of_kto_are_ratings():

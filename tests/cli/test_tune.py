@@ -29,10 +29,13 @@ def test_it_tells_what_was_learned_and_what_to_type_next(
     assert run(given) == 0
     shown = words(capsys)
     assert "role-switched, all weights, learning rate 2e-05: 6 steps over 24 rows" in shown
-    assert "5 held-out rows, loss before and after: " in shown
+    assert "5 held-out rows, mean loss of a row" in shown
     assert f"flr bench PAIRS --model {tmp_path / 'm'} -o bench" in shown
     assert run(given) == 0
     assert "nothing to do, it was finished before" in words(capsys)
+    assert "no likelier" not in shown
+    assert run([*given, "--learning-rate", "1e-12", "--force"]) == 0
+    assert "warning: held-out feedback has become no likelier" in words(capsys)
     assert run([*given, "--patience", "2"]) == 2
     assert "patience 3, now 2" in words(capsys)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flr import io
 from flr.errors import InputError, OptionError, OutputError
-from flr.feedback.building import BuildOptions, balanced, build_file, level
+from flr.feedback.building import RATIONALE, BuildOptions, balanced, build_file, level
 from flr.feedback.rows import FORMS, Feedback
 from flr.runs import Report
 from flr.types import Conversation
@@ -97,6 +97,65 @@ def test_rationales_are_taken_where_they_are_asked_for(tmp_path: Path):
         for asked in (False, True)
     ]
     assert counts == [1, 2]
+    assert io.read(str(tmp_path / "False.jsonl"))[0]["completion"][0]["content"] == "That is wrong."
+    again = build_file([str(tmp_path / "True.jsonl")], tmp_path / "o.jsonl", BuildOptions())
+    assert (again.record["rows"], again.record["left_out"]) == (2, {})
+
+
+def test_what_is_not_taken_of_ultrafeedback_is_counted_and_an_aspect_of_others_is_kept(
+    tmp_path: Path,
+):
+    aspects = {"honesty": {"Rating": "4", "Rationale": "It is sure of itself."}}
+    completion = {"response": "Three", "critique": "That is wrong.", "annotations": aspects}
+    rows = [{"instruction": "Two?", "completions": [completion]}, {**ROWS[0], "aspect": "tone"}]
+    record = built(tmp_path, rows).record
+    assert (record["rows"], record["left_out"]) == (2, {RATIONALE: 1})
+
+
+def test_an_input_s_own_columns_do_not_replace_what_is_written(tmp_path: Path):
+    talk = [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "Three"}]
+    own = {"prompt": "Two?", "form": "essay", "critique": "y", "id": 7}
+    built(tmp_path, [{"messages": talk, "feedback": "That is wrong.", **own}], form="user")
+    (row,) = io.read(str(tmp_path / "out.jsonl"))
+    assert row == {
+        "prompt": talk,
+        "completion": [{"role": "user", "content": "That is wrong."}],
+        "form": "user",
+        "id": 7,
+        "score": None,
+    }
+
+
+@pytest.mark.parametrize(("score", "read"), [("4", 4), (float("nan"), None), ("good", None)])
+def test_scores_of_rows_that_others_have_changed(tmp_path: Path, score: Any, read: float | None):
+    built(tmp_path, ROWS[:1])
+    (row,) = io.read(str(tmp_path / "out.jsonl"))
+    built(tmp_path, [{**row, "score": score}, {**row, "score": 10}], "two.jsonl", form="user")
+    assert io.read(str(tmp_path / "two.jsonl"))[0]["score"] == read
+
+
+def test_scores_are_counted_from_the_lowest(tmp_path: Path):
+    rows = [{**row, "score": score} for row, score in zip(ROWS, (10, 2, None, 9), strict=False)]
+    counts = built(tmp_path, rows).record["scores"]
+    assert list(counts.items()) == [("2", 1), ("9", 1), ("10", 1), ("None", 1)]
+
+
+def test_what_the_form_leaves_of_two_prompts_is_one_prompt(tmp_path: Path):
+    """Role-switched rows have no system message, and no earlier turns."""
+
+    def row(at: int, system: str) -> dict[str, Any]:
+        talk = [("system", system), ("user", f"Tea {at}?"), ("assistant", f"Yes, {system}.")]
+        messages = [{"role": role, "content": content} for role, content in talk]
+        return {"messages": messages, "feedback": f"That is wrong, {at} {system}."}
+
+    rows = [row(at, system) for at in range(9) for system in ("one", "two", "three")]
+    both = [built(tmp_path, rows, f"{form}.jsonl", form=form, held_out=0.3) for form in FORMS]
+    assert [one.record["prompts"] for one in both] == [19, 6]
+    main, others = (
+        io.read(str(tmp_path / f"role-switched{end}.jsonl")) for end in ("", ".held-out")
+    )
+    asked = [{row["prompt"][1]["content"] for row in side} for side in (main, others)]
+    assert asked[0].isdisjoint(asked[1])
 
 
 def test_groups_stay_together(tmp_path: Path):
@@ -121,6 +180,8 @@ def test_the_same_command_again_does_nothing_and_another_replaces_nothing(tmp_pa
         built(tmp_path, held_out=0.3, seed=1)
     assert built(tmp_path, held_out=0.3).computed == 1, "what was torn is written again"
     assert built(tmp_path, held_out=0.3, form="user", force=True).computed == 1
+    assert built(tmp_path, force=True).record["rows_held_out"] == 0
+    assert not (tmp_path / "out.held-out.jsonl").exists(), "its rows are in the other file now"
     (tmp_path / "precious.jsonl").write_text("years of work")
     with pytest.raises(OutputError, match="precious"):
         built(tmp_path, ROWS, "precious.jsonl")
@@ -150,6 +211,9 @@ def test_the_input_is_not_the_output(tmp_path: Path):
     source = put(tmp_path / "in.jsonl", ROWS)
     with pytest.raises(OutputError, match="is the input"):
         build_file([source], tmp_path / "in.jsonl", BuildOptions(force=True))
+    source = put(tmp_path / "out.held-out.jsonl", ROWS)
+    with pytest.raises(OutputError, match="is the input"):
+        build_file([source], tmp_path / "out.jsonl", BuildOptions(force=True, held_out=0.3))
 
 
 @pytest.mark.parametrize("given", [{"held_out": 1.0}, {"held_out": -0.1}, {"min_words": 0}])

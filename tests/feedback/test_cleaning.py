@@ -57,6 +57,15 @@ def test_a_label_at_the_end_is_cut_and_words_are_not(text: str, bare: str):
 
 
 @pytest.mark.parametrize(
+    "filling", ["-", " ", "#", "1", "score ", "score: ", "result]", "(1", "1/"]
+)
+def test_a_long_text_takes_no_longer_than_it_is(filling: str):
+    """With a square of its length it would take hours."""
+    text = f"Here: {filling * 200_000} end"
+    assert without_label(text) == text
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("", EMPTY),

@@ -90,7 +90,10 @@ def test_what_many_say_of_many_responses_stays(tmp_path: Path):
 
 def test_conversations_that_begin_alike_are_on_one_side(tmp_path: Path):
     rows = [
-        {"messages": said([f"Tea {at // 2}?", f"Yes {at}.", f"Why {at}?", "So.", f"No {at}."])}
+        {
+            "messages": said([f"Tea {at // 2}?", f"Yes {at}.", f"Why {at}?", "So.", f"No {at}."]),
+            "source": f"server {at % 2}",
+        }
         for at in range(20)
     ]
     report = made(tmp_path, rows, held_out=0.3)
@@ -101,9 +104,13 @@ def test_conversations_that_begin_alike_are_on_one_side(tmp_path: Path):
     assert report.record["rows_held_out"] == len(sides[1]) == 12
 
 
-def test_columns_stay_but_nothing_private_of_messages_and_nothing_of_the_row_s_own(tmp_path: Path):
-    row = {"messages": said(TALK[:3], ip="1.2.3.4"), "id": 7, "form": "x", "score": 3, "prompt": 5}
-    made(tmp_path, [row])
+@pytest.mark.parametrize("name", ["messages", "prompt"])
+def test_columns_stay_but_nothing_private_of_messages_and_nothing_of_the_row_s_own(
+    tmp_path: Path, name: str
+):
+    private = said(TALK[:3], ip="1.2.3.4", name="J. Doe")
+    row = {name: private, "id": 7, "form": "x", "score": 3}
+    made(tmp_path, [{**row, "response": "Yes."} if name == "prompt" else {**row, "prompt": 5}])
     (found,) = io.read(str(tmp_path / "out.jsonl"))
     assert (found["id"], found["form"]) == (7, "user")
     assert "score" not in found

@@ -24,6 +24,7 @@ from tests.datasets.samples import SHARED
         ("The user was not heard.", "I was not heard."),
         ("The user is clearly new.", "I am clearly new."),
         ("Does not say when.", "Your answer does not say when."),
+        ("Is this correct? The response ignores me.", "Your answer ignores me."),
         ("Answer relates to visas.", "Your answer relates to visas."),
         ("This does not answer the question.", "Your answer does not answer my question."),
         ("This information is old.", "Your answer is old."),

@@ -115,6 +115,8 @@ def test_an_opening_of_its_own_is_kept(tmp_path: Path):
     row = row_of(Feedback(TALKS[0], "Fine."), "role-switched", "Ask me something.")
     lessons = masked.read(put(tmp_path / "rows.jsonl", [row]), None)
     assert masked.renderer_of(lessons, base("chatml"), 99).opening == "Ask me something."
+    row["prompt"][0]["content"] = [{"type": "text", "text": "Ask me something."}]
+    assert masked.read(put(tmp_path / "rows.jsonl", [row]), None) == lessons
     plain = masked.read(
         put(tmp_path / "rows.jsonl", [row_of(Feedback(TALKS[0], "F."), "user")]), None
     )

@@ -12,16 +12,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from flr.datasets.raw import number_of
 from flr.errors import FlrError, InputError, OptionError, Problem, UserError
 from flr.messages import RowError, kind_of
+from flr.mined.rows import prompt_key
 from flr.rows import Row
-from flr.runs import key_of
 from flr.score_record import place
 from flr.scored import are_scored, bad_row, followup_values, stored_scores
 from flr.scoring import Score
@@ -91,12 +91,13 @@ def split(labelled: Labelled, held_out: float, seed: int) -> tuple[Labelled, Lab
 
 
 def _rating(value: Any, field: str) -> float | None:
-    if value is None:
+    if value is None or value == "":  # an empty cell of a table
         return None
-    if not isinstance(value, int | float) or not isfinite(value):
+    number = float(value) if isinstance(value, bool) else number_of(value)
+    if number is None:
         got = value if isinstance(value, float) else kind_of(value)
         raise RowError(field, f"expected a finite number or null, got {got}")
-    return float(value)
+    return number
 
 
 def _ratings(row: Row, rating: str | None) -> list[float | None]:
@@ -153,8 +154,7 @@ def _values(score: Score, where: str, followup_set: FollowUpSet) -> Values:
 def _key(row: Row, at: int) -> str:
     """What the responses of one prompt have in common."""
     # transcripts of hh-rlhf may part before their last turns: a pair is of its first prompt
-    prompt = row.conversations[0 if row.form == "pair" else at].prompt
-    return key_of([message.as_dict() for message in prompt])
+    return prompt_key(row.conversations[0 if row.form == "pair" else at])
 
 
 _Rated = tuple[float, Values]

@@ -26,11 +26,12 @@ def tune(
     """Train a follow-up model on feedback, by TRL's SFTTrainer.
 
     FILE is what flr feedback writes: conversations that end with feedback, which alone is learned.
-    With --held-out FILE2 training ends when held-out feedback gets no likelier, and the best
-    weights are kept. OUTPUT becomes a model folder for --model, with a card (README.md) and the
-    record tune.json; the form in which it has learned is chosen by itself where it scores. A run
-    that was stopped goes on with --resume. Any setting of TRL's can be given and overrides ours:
-    --trl.lr_scheduler_type cosine. docs/align.md says how several GPUs share a training.
+    With --held-out FILE2 training ends when held-out feedback gets no likelier, and the weights are
+    kept under which it was likeliest, looked at every --save-steps. OUTPUT becomes a model folder
+    for --model, with a card (README.md) and the record tune.json; the form in which it has learned
+    is chosen by itself where it scores. A run that was stopped goes on with --resume. Any setting
+    of TRL's can be given and overrides ours: --trl.lr_scheduler_type cosine. docs/align.md says how
+    several GPUs share a training.
 
     Args:
         source: JSONL, JSON, Parquet or CSV file, or a dataset id.
@@ -78,4 +79,12 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
         before = held_out.get("before", {}).get("loss")
         words = "" if before is None else f"{before:.3f} -> "
         now = held_out["after"]["loss"]
-        yield f"{record['rows_held_out']} held-out rows, loss before and after: {words}{now:.3f}"
+        yield (
+            f"{record['rows_held_out']} held-out rows, mean loss of a row in nats a token, before "
+            f"and after: {words}{now:.3f}"
+        )
+        if before is not None and now >= before:
+            yield (
+                "warning: held-out feedback has become no likelier; a smaller --learning-rate or "
+                "more rows may help"
+            )

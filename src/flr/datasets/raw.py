@@ -103,7 +103,7 @@ def inside(value: Any, field: str, key: str) -> Any:
     return value[key]
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """A finite number, also one written as text; None where there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -141,9 +141,9 @@ def rating_of(value: Any, field: str) -> float | None:
     if isinstance(value, Mapping | bool):
         expected = "a number or a list of numbers"
         raise RowError(field, f"expected {expected}, got {kind_of(value)}")
-    if isinstance(value, str) and _number(value) is None:
+    if isinstance(value, str) and number_of(value) is None:
         value = _from_text(value)
-    runs = [_number(run) for run in (value if isinstance(value, list | tuple) else [value])]
+    runs = [number_of(run) for run in (value if isinstance(value, list | tuple) else [value])]
     numbers = [run for run in runs if run is not None]
     return math.fsum(numbers) / len(numbers) if numbers and len(numbers) == len(runs) else None
 

@@ -17,12 +17,14 @@ from flr import io, runs
 from flr.chat import Form
 from flr.errors import InputError, OptionError, Problem
 from flr.feedback.cleaning import Cleaned, CleaningOptions, clean
-from flr.feedback.rows import Feedback, row_of
-from flr.feedback.sources import EXPECTED, Found, feedback_in
+from flr.feedback.rows import Feedback, feedback_of, row_of
+from flr.feedback.sources import EXPECTED, Found, Rationale, feedback_in
 from flr.messages import RowError
-from flr.mined.files import beside
+from flr.mined.files import begin, check_places, held_out_of, outputs
 from flr.mined.rows import Made, prompt_key, split
 from flr.runs import Report
+
+RATIONALE = "said of one aspect (--rationales)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +84,6 @@ def _read(source: str, options: BuildOptions) -> list[Found]:
     return found
 
 
-def _is_wanted(one: Found, options: BuildOptions) -> bool:
-    return options.rationales or isinstance(one, str) or "aspect" not in one.about
-
-
 def level(one: Feedback) -> int | None:
     """The score of a feedback as a whole number, the nearest; None where it has none."""
     score = one.about.get("score")
@@ -128,10 +126,18 @@ def balanced(found: Sequence[Feedback], seed: int) -> list[Feedback]:
     return [one for at, one in enumerate(found) if at in kept]
 
 
-def _group(one: Feedback) -> str:
-    """Equal for feedback about one prompt, which is never in both files."""
-    group = one.about.get("group")
-    return prompt_key(one.conversation) if group is None else f"{one.about.get('source')} {group}"
+def _scores(found: Sequence[Feedback]) -> dict[str, int]:
+    """How many there are of each score, from the lowest; those without one last."""
+    counts = Counter(level(one) for one in found)
+    order = sorted(counts, key=lambda score: (score is None, score))
+    return {str(score): counts[score] for score in order}
+
+
+def _made(row: dict[str, Any]) -> Made:
+    """A row with what is equal for feedback about one prompt, which is never in both files."""
+    said = feedback_of(row)
+    group = said.about.get("group")
+    return Made(prompt_key(said.conversation) if group is None else str(group), row)
 
 
 def write(
@@ -153,14 +159,10 @@ def write(
     Raises:
         OutputError: a file holds something else, or cannot be written.
     """
-    held_out = beside(output, "held-out", output.suffix)
-    made = [Made(_group(one), row_of(one, options.form)) for one in kept]
+    made = [_made(row_of(one, options.form)) for one in kept]
     main, others = split(made, options.held_out, options.seed)
-    if others:
-        runs.begin_output(held_out, run_key, force=options.force)
-        io.write(held_out, [one.row for one in others])
-        runs.write_record(held_out, run_key, {"held_out_of": output.name})
-    runs.begin_output(output, run_key, force=options.force)
+    paths = outputs(output, has_held_out=bool(others))
+    begin(paths, [one.row for one in others], run_key, force=options.force)
     io.write(output, [one.row for one in main])
     record = {
         **told,
@@ -169,8 +171,8 @@ def write(
         "rows_held_out": len(others),
         "prompts": len({one.key for one in main}),
         "prompts_held_out": len({one.key for one in others}),
-        "held_out": held_out.name if others else None,
-        "scores": dict(sorted(Counter(str(level(one)) for one in kept).items())),
+        "held_out": held_out_of(output).name if others else None,
+        "scores": _scores(kept),
         "options": asdict(options),
         "versions": runs.versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -184,12 +186,11 @@ def finished_before(output: Path, run_key: str, options: WritingOptions) -> Repo
     Raises:
         OutputError: a file is there that it has not written.
     """
-    held_out = beside(output, "held-out", output.suffix)
     record = runs.read_record(output)
-    both = record.get("held_out") is None or runs.is_done(held_out, run_key)
+    both = record.get("held_out") is None or runs.is_done(held_out_of(output), run_key)
     if runs.is_done(output, run_key) and both:
         return Report(record, computed=0)
-    for path in (output, held_out) if options.held_out else (output,):
+    for path in outputs(output, has_held_out=options.held_out > 0):
         runs.check_free(path, run_key, force=options.force)
     return None
 
@@ -252,8 +253,10 @@ def build_file(sources: Sequence[str], output: Path, options: BuildOptions) -> R
     """
     found: list[Found] = []
     for source in sources:
-        io.check_place(source, output)
-        found += [one for one in _read(source, options) if _is_wanted(one, options)]
+        check_places(source, output)
+        found += _read(source, options)
+    if not options.rationales:
+        found = [RATIONALE if isinstance(one, Rationale) else one for one in found]
     cleaned = clean(found, options)
     kept = balanced(cleaned.kept, options.seed) if options.balance else list(cleaned.kept)
     return write_cleaned(sources, found, cleaned, kept, output, options)

@@ -25,7 +25,7 @@ REASONS = (EMPTY, BROKEN, SHORT, LONG, QUOTED, TWICE, STOCK)
 _NOTHING = frozenset(("", "none", "nan", "null", "n/a", "na", "nil"))
 
 _LABEL = re.compile(
-    r"[\s#*\[(-]*(?:(?:result\][\s:]*)?(?:(?:overall|final)\s+)?(?:score|rating|result)[\s\]*):=]*"
+    r"(?<![\s#*\[(-])[\s#*\[(-]*(?:(?:result\][\s:]*)?(?:(?:overall|final)\s+)?(?:score|rating|result)[\s\]*):=]*"
     r"\d+(?:\.\d+)?(?:\s*/\s*\d+)?[\s*.)\]]*|feedback[\s*]*:[\s*]*)\Z",
     re.IGNORECASE,
 )

@@ -21,6 +21,7 @@ from flr.feedback.sentences import sentences
 from flr.feedback.sources import Found
 from flr.feedback.topics import opens_topic
 from flr.messages import RowError, list_of, messages_of, text_of
+from flr.mined.files import check_places
 from flr.mined.rows import prompt_key
 from flr.prompts import OF_RESPONSES, REWARDED
 from flr.rows import columns_of, not_a_row, parse_numbered
@@ -31,8 +32,9 @@ NEW_TOPIC = "opens a new topic"
 
 NO_TURN = "logs in which the user says nothing after a response"
 
-_OF_TOOLS = ("tool_calls", "tool_call_id", "name")
-"""What of a message is kept beside its text; logs hold addresses and times that nobody needs."""
+_OF_TOOLS = ("tool_calls", "tool_call_id")
+"""What of a message is kept beside its text; logs hold names, addresses and times that nobody
+needs."""
 
 _NOT_KEPT = {*OWN, *OF_RESPONSES, *REWARDED, "score", "rating", "group", "turn"}
 """Columns that are another's: of the whole log, or of this row's own."""
@@ -71,7 +73,8 @@ def _utterances(texts: Sequence[Any]) -> tuple[Message, ...]:
 
 
 def _bare(message: Message) -> Message:
-    extra = {name: value for name, value in message.extra.items() if name in _OF_TOOLS}
+    kept = (*_OF_TOOLS, "name") if message.role == "tool" else _OF_TOOLS
+    extra = {name: value for name, value in message.extra.items() if name in kept}
     return Message(message.role, message.content, extra)
 
 
@@ -95,7 +98,7 @@ def messages_in(number: int, columns: Mapping[str, Any], path: str) -> tuple[Mes
     name = next((one for one in ("messages", "conversation") if columns.get(one) is not None), "")
     if not name:
         (row,) = parse_numbered([(number, columns)], path)
-        return row.conversations[0].messages
+        return tuple(map(_bare, row.conversations[0].messages))
     listed = list_of(columns[name], name, "a list of messages")
     if name == "messages" or isinstance(listed[0], Mapping):
         return tuple(map(_bare, messages_of(listed, name)))
@@ -188,7 +191,7 @@ def from_logs(sources: Sequence[str], output: Path, options: LogOptions) -> Repo
     """
     found: list[Found] = []
     for source in sources:
-        io.check_place(source, output)
+        check_places(source, output)
         found += _read(source, options)
     # What many users say of many responses is no stock phrase: they do say it.
     cleaned = clean(found, options, stock_responses=None)

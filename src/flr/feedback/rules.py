@@ -86,7 +86,7 @@ def _turned(sentence: str) -> str:
 
 def _with_subject(sentence: str) -> str:
     """The first sentence, whose subject is the answer where it has none, or a mere `it`."""
-    if _BARE.match(sentence):
+    if _BARE.match(sentence) and not sentence.endswith("?"):
         return f"Your answer {sentence[0].lower()}{sentence[1:]}"
     sentence = re.sub(r"\A(?:An? )?Answer\b", "Your answer", sentence)
     return (

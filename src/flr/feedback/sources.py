@@ -15,12 +15,12 @@ it is put; where there is none, equal prompts are. Reading files is `io`'s, clea
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from flr.datasets.rating import FEEDBACKQA_RATINGS, aspects_mean, feedbackqa_answer, judged
 from flr.datasets.raw import RawRow, RawSource, inside, rating_of
-from flr.feedback.rows import Feedback, feedback_of
+from flr.feedback.rows import OWN, Feedback, feedback_of
 from flr.messages import RowError, kind_of, list_of, shown, text_of
 from flr.rows import conversation_in
 from flr.types import Conversation
@@ -29,6 +29,12 @@ SCORE_KNOWN_WRONG = "score known to be wrong"
 
 Found = Feedback | str
 """A feedback, or why there is none."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Rationale(Feedback):
+    """What was said of one aspect of a response; UltraFeedback alone has it, beside critiques."""
 
 
 @final
@@ -52,7 +58,11 @@ def _about(score: float | None, source: str) -> dict[str, Any]:
 
 
 def _own(row: RawRow) -> Iterator[Found]:
-    yield feedback_of(row.value)
+    said = feedback_of(row.value)
+    if "score" in said.about:
+        score = rating_of(said.about["score"], "score")
+        said = replace(said, about={**said.about, "score": score})
+    yield said
 
 
 def _ultrafeedback(row: RawRow) -> Iterator[Found]:
@@ -85,7 +95,7 @@ def _rationales(talk: Conversation, annotations: Any, field: str) -> Iterator[Fo
         if isinstance(aspect, Mapping) and isinstance(aspect.get("Rationale"), str):
             score = rating_of(aspect.get("Rating"), f"{field}.{name}.Rating")
             told = _about(score, "ultrafeedback") | {"aspect": str(name)}
-            yield Feedback(talk, text_of(aspect["Rationale"], f"{field}.{name}.Rationale"), told)
+            yield Rationale(talk, text_of(aspect["Rationale"], f"{field}.{name}.Rationale"), told)
 
 
 def _feedback_bench(row: RawRow) -> Iterator[Found]:
@@ -130,7 +140,8 @@ def _any(row: RawRow) -> Iterator[Found]:
     rated = next((name for name in ("score", "rating") if name in columns), "score")
     said, given = columns.pop(field), columns.pop(rated, None)
     talk, used = conversation_in(columns)
-    kept = {name: value for name, value in columns.items() if name not in used}
+    # A critique beside feedback would be what `flr feedback rewrite` rewrites.
+    kept = {n: value for n, value in columns.items() if n not in (*used, *OWN, "critique")}
     texts = [said] if isinstance(said, str) else list_of(said, field, "a text or a list of texts")
     scores = list(given) if isinstance(given, list | tuple) else [given] * len(texts)
     _check_equal(len(texts), len(scores), rated, field)

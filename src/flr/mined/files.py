@@ -7,7 +7,7 @@
 Each but the last has a record of its run, so that nobody else's file is replaced unless forced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ def beside(output: Path, what: str, suffix: str = ".jsonl") -> Path:
     return output.with_name(f"{output.stem}.{what}{suffix}")
 
 
-def _held_out(output: Path) -> Path:
+def held_out_of(output: Path) -> Path:
+    """The file of the prompts that are held out."""
     return beside(output, "held-out", output.suffix)
 
 
@@ -34,10 +35,42 @@ def _is_ours(held_out: Path, output: Path) -> bool:
     return runs.read_record(held_out).get("held_out_of") == output.name
 
 
-def _outputs(output: Path, options: OutputOptions) -> list[Path]:
-    """The files that this run writes or, being of an earlier one of the same name, removes."""
-    held_out = _held_out(output)
-    return [output, held_out] if options.held_out or _is_ours(held_out, output) else [output]
+def outputs(output: Path, *, has_held_out: bool) -> list[Path]:
+    """The files that a run writes or, being of an earlier one of the same name, removes."""
+    held_out = held_out_of(output)
+    return [output, held_out] if has_held_out or _is_ours(held_out, output) else [output]
+
+
+def check_places(source: str, output: Path) -> None:
+    """Raises `OutputError` where OUTPUT, or the file of held-out prompts, is the input."""
+    for path in (output, held_out_of(output)):
+        io.check_place(source, path)
+
+
+def begin(
+    paths: Sequence[Path], held_out: Sequence[Mapping[str, Any]], run_key: str, *, force: bool
+) -> None:
+    """Writes the held-out rows, or removes those of an earlier run; OUTPUT is still to be written.
+
+    Args:
+        paths: `outputs` of the run.
+        held_out: rows of the second of them, perhaps none.
+        run_key: of the run.
+        force: replace what another run has made.
+
+    Raises:
+        OutputError: a file cannot be written, or holds something else.
+    """
+    output, *others = paths
+    told = {"held_out_of": output.name}
+    runs.begin_output(output, run_key, force=force)
+    for path in others:
+        runs.begin_output(path, run_key, force=force, **told)
+        if held_out:
+            io.write(path, held_out)
+            runs.write_record(path, run_key, told)
+        else:
+            runs.discard(path)
 
 
 def _stage_files(output: Path, stage: Stage) -> list[Path]:
@@ -92,10 +125,11 @@ def check(
     if problems:
         raise InputError(source, problems)
     io.check_output(output, tried)
-    for path in (output, _held_out(output), *_stage_files(output, stage)):
+    check_places(source, output)
+    for path in _stage_files(output, stage):
         io.check_place(source, path)
     if _has_info(options):
-        dataset_info.check([output, _held_out(output)])
+        dataset_info.check([output, held_out_of(output)])
 
 
 def is_done(output: Path, run_key: str, options: OutputOptions) -> bool:
@@ -104,7 +138,7 @@ def is_done(output: Path, run_key: str, options: OutputOptions) -> bool:
         return False
     files = [output]
     if runs.read_record(output).get("rows_held_out"):
-        files.append(_held_out(output))
+        files.append(held_out_of(output))
     entered = not _has_info(options) or dataset_info.holds(files, paired=options.is_paired)
     return entered and all(runs.is_done(path, run_key) for path in files)
 
@@ -125,7 +159,7 @@ def check_free(
     Raises:
         OutputError: there is one.
     """
-    for path in _outputs(output, options):
+    for path in outputs(output, has_held_out=options.held_out > 0):
         runs.check_free(path, run_key, force=force)
     known = True
     for path in _stage_files(output, stage):
@@ -140,15 +174,9 @@ def write(mined: Mined, output: Path, run_key: str, options: OutputOptions, *, f
     Raises:
         OutputError: a file cannot be written, or holds something else.
     """
-    held_out, outputs = _held_out(output), _outputs(output, options)
-    told = {output: {}, held_out: {"held_out_of": output.name}}
-    for path in outputs:
-        runs.begin_output(path, run_key, force=force, **told[path])
-    if mined.held_out:
-        io.write(held_out, mined.held_out)
-        runs.write_record(held_out, run_key, told[held_out])
-    elif held_out in outputs:
-        runs.discard(held_out)
+    held_out = held_out_of(output)
+    paths = outputs(output, has_held_out=options.held_out > 0)
+    begin(paths, mined.held_out, run_key, force=force)
     dataset_info.forget([output, held_out])
     if _has_info(options):
         files = [output, held_out] if mined.held_out else [output]

@@ -176,5 +176,6 @@ def of_feedback(record: Mapping[str, Any]) -> str:
         "same and more, for programs; by it flr knows the form in which the model is to be asked.",
         use="flr score FILE --model DIR -o OUT.jsonl",
         made_of=_made_of(record, base, form=form, opening=record["opening"]),
-        figures="The loss is in nats a token of feedback.",
+        figures="The loss is in nats a token of feedback; of held-out rows it is the mean of the "
+        "rows' own.",
     )

@@ -17,7 +17,7 @@ from flr import io
 from flr.chat import DEFAULT_OPENING, Form, Renderer
 from flr.errors import InputError, OptionError, Problem, RenderError, UserError
 from flr.feedback.rows import Feedback, feedback_of, form_of
-from flr.messages import RowError, prompt_of, response_of
+from flr.messages import RowError, messages_of, prompt_of, response_of
 from flr.reading import Numbered
 from flr.spans import TokenRow
 from flr.training.inputs import Base, Rows
@@ -84,7 +84,8 @@ def _lesson(number: int, columns: Mapping[str, Any]) -> Lesson:
         return _plain(number, columns)
     said: Feedback = feedback_of(columns)
     form = form_of(columns)
-    opening = columns["prompt"][0]["content"] if form == "role-switched" else ""
+    first = messages_of(columns["prompt"], "prompt")[0]
+    opening = first.content if form == "role-switched" else ""
     return Lesson(number, said.conversation, said.text, form, opening)
 
 

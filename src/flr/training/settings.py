@@ -157,6 +157,10 @@ class TuningOptions(TrainingOptions):
 
     epochs: float = 3.0
     """Most times that every row is seen; with --held-out it ends earlier where that is better."""
+    max_length: int = 2048
+    """Longest row, tokens, or what the model takes if that is less. Of a longer one the oldest
+    turns are left out; where the last prompt, the response and the feedback are longer alone, it
+    stops the run."""
     patience: int = 3
     """With --held-out: evaluations without a better one, one every --save-steps, before training
     ends. The best one's weights are what is saved."""
@@ -382,6 +386,8 @@ def tuning_settings(
         "load_best_model_at_end": True,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
+        # So the loss is the mean of all rows' own, on every machine and for any --micro-batch.
+        "per_device_eval_batch_size": 1,
         # The best one, and the two that every run keeps.
         "save_total_limit": 3,
     }
