@@ -71,8 +71,8 @@ class Rendered:
         conversation: what was rendered: the given one without the dropped messages. Its
             `with_response("")` is the same prompt, with the same turns dropped.
         rows: one for each text, in order.
-        split: whether the rows were put together from head and tails. It depends on the
-            conversation and the texts alone, not on what was rendered before.
+        split: whether the rows were put together from head and tails, which a lone one never is.
+            It depends on the conversation and the texts alone, not on what was rendered before.
         dropped: how many of the oldest messages were left out to fit the model.
     """
 

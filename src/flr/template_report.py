@@ -121,5 +121,5 @@ def describe(renderer: Renderer) -> TemplateReport:
         refused_roles=tuple(role for role in ROLES if roles[role] == "refused"),
         lost_roles=tuple(role for role in ROLES if roles[role] == "lost"),
         dated="strftime_now" in renderer.template.source,
-        split=renderer.followups(Conversation.of(PROMPT, RESPONSE), [FOLLOWUP]).split,
+        split=renderer.followups(Conversation.of(PROMPT, RESPONSE), [FOLLOWUP, OTHER]).split,
     )
