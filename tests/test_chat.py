@@ -127,7 +127,7 @@ def test_any_text_gives_the_rows_of_the_truth(
     rendered = Renderer(kind(name).tokenizer).followups(talk, followups)
     assert rendered.rows == expected_rows(name, talk, followups)
     if all(text == text.strip() for text in followups):
-            assert rendered.split == (kind(name).splits and len(followups) > 1)
+        assert rendered.split == (kind(name).splits and len(followups) > 1)
 
 
 @pytest.mark.parametrize("name", KINDS)
