@@ -11,6 +11,9 @@ in three ways: weights of categories, of single follow-ups, and of both with lab
 seed, and their mean. Within a seed intervals are over the measured prompts. On sets with ratings a
 pair is any two responses to one prompt with different ratings; every prompt counts once.
 
+Added after the first run, in which mtbench-single turned out to have pairs of 2 prompts alone: on
+sets with ratings also Pearson's and Spearman's correlation of the reward with them.
+
     python -m benchmarks.calibration --data DIR --work DIR -o RESULT.json
 
 DIR of --data holds the sets' files in the shape of their publishers. A command that was stopped
@@ -22,13 +25,15 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
+from benchmarks.feedback import FIGURES, measured
 from flr import devices, followups, io, runs
 from flr.calibration.choosing import chosen
 from flr.calibration.labelled import Labelled, read_labelled, split
@@ -36,15 +41,18 @@ from flr.calibration.learning import CalibrateOptions, Learned, learn
 from flr.calibration.measured import coefficients_in, compared, curve
 from flr.calibration.probability import knots
 from flr.datasets import loading as datasets
-from flr.datasets.base import Item
+from flr.datasets.base import Dataset, Item
+from flr.evaluation.figures import figure
 from flr.rewards import category_shares
 from flr.score_file import ScoreOptions, score_file
-from flr.types import Conversation
+from flr.scored import followup_values, stored_scores
+from flr.types import Conversation, FollowUpSet
 
 SET = "default"
 LEARNED_ON = "hh-helpful-base"
 SETS = {LEARNED_ON: 800, "hh-harmless-base": 200, "mtbench-single": None, "feedbackqa": 100}
 """Prompts that are drawn of each set (seed 0); None takes all."""
+RATED = ("mtbench-single", "feedbackqa")
 SEEDS = (0, 1, 2, 3, 4)
 ARMS = ("categories", "followups", "categories, labels by lot", "followups, labels by lot")
 
@@ -74,16 +82,57 @@ def told(what: str) -> Callable[[int, int, int], None]:
     return tell
 
 
+def drawn(name: str, data: Path) -> Dataset:
+    """The sample of a set."""
+    dataset, count = datasets.load(name, data), SETS[name]
+    return dataset if count is None else datasets.sample(dataset, count, seed=0)
+
+
 def labelled(name: str, data: Path, work: Path) -> Labelled:
     """The labelled pairs of a set, scored."""
-    dataset, count = datasets.load(name, data), SETS[name]
-    if count is not None:
-        dataset = datasets.sample(dataset, count, seed=0)
+    dataset = drawn(name, data)
     source, scored = work / f"{name}.jsonl", work / f"{name}.scored.jsonl"
     io.write(source, [row for item in dataset.items for row in rows_of(item, dataset.kind)])
     options = ScoreOptions(set=SET, per_followup=True, on_overflow="skip", on_special="skip")
     score_file(str(source), scored, options, told(name))
     return read_labelled(str(scored), io.load(str(scored)), followups.load(SET), fewest=False)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """The responses of a set with ratings, and the values of every follow-up after each."""
+
+    dataset: Dataset
+    values: Float[np.ndarray, "response followup"]
+
+
+def rated(name: str, data: Path, work: Path) -> Rated:
+    """A set with ratings, as `labelled` has scored it; items that were left out are not in it."""
+    source = str(work / f"{name}.scored.jsonl")
+    rows = io.load(source)
+    scores = stored_scores(source, rows)
+    found = [followup_values(score)[1] for row in rows for score in scores[row.number] if score]
+    dataset = drawn(name, data)
+    if len(found) != sum(len(item.labels) for item in dataset.items):
+        raise ValueError(f"{name}: some responses were not scored")
+    return Rated(dataset, np.stack(found))
+
+
+def correlations(given: Rated, whole: FollowUpSet, made: FollowUpSet) -> dict[str, Any]:
+    """How the reward goes with ratings before and after, and the difference."""
+    columns = {
+        when: (given.values @ coefficients_in(whole, one)).tolist()
+        for when, one in (("before", whole), ("after", made))
+    }
+    found, _ = measured(given.dataset, columns)
+    return {
+        of: {
+            "before": figure(found["before", of]),
+            "after": figure(found["after", of]),
+            "difference": figure(found["after", of] - found["before", of]),
+        }
+        for of in FIGURES["rating"]
+    }
 
 
 def by_lot(pairs: Labelled, seed: int) -> Labelled:
@@ -100,7 +149,9 @@ def learned(arm: str, pairs: Labelled, seed: int) -> Learned:
     return learn(followups.load(SET), taught, replace(options, seed=seed))
 
 
-def replicated(sets: Mapping[str, Labelled], seed: int) -> dict[str, Any]:
+def replicated(
+    sets: Mapping[str, Labelled], ratings: Mapping[str, Rated], seed: int
+) -> dict[str, Any]:
     """What one split says of every arm."""
     whole = followups.load(SET)
     half, rest = split(sets[LEARNED_ON], 0.5, seed)
@@ -118,6 +169,9 @@ def replicated(sets: Mapping[str, Labelled], seed: int) -> dict[str, Any]:
             "texts": [asdict(one) for one in made.made.followups] if arm == ARMS[1] else None,
             "warnings": made.warnings,
             "accuracy": {name: compared(p, whole, made.made, seed) for name, p in others.items()},
+            "correlations": {
+                name: correlations(one, whole, made.made) for name, one in ratings.items()
+            },
         }
     order = learned(ARMS[0], half, seed).steps
     found["curve"] = {name: curve(pairs, whole, order, seed) for name, pairs in others.items()}
@@ -126,23 +180,47 @@ def replicated(sets: Mapping[str, Labelled], seed: int) -> dict[str, Any]:
     return found
 
 
+def _mean(own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over seeds of a figure before and after, and the difference of each seed."""
+    differences = [one["difference"]["value"] for one in own]
+    return {
+        "before": float(np.mean([one["before"]["value"] for one in own])),
+        "after": float(np.mean([one["after"]["value"] for one in own])),
+        "difference": float(np.mean(differences)),
+        "by_seed": differences,
+        "intervals": [one["difference"]["interval"] for one in own],
+    }
+
+
 def over_seeds(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Of every arm and set the mean difference to the uniform mean, and that of each seed."""
-    names = seeds[0]["arms"][ARMS[0]]["accuracy"]
-    found: dict[str, Any] = {}
-    for arm in ARMS:
-        found[arm] = {}
-        for name in names:
-            own = [one["arms"][arm]["accuracy"][name] for one in seeds]
-            differences = [one["difference"]["value"] for one in own]
-            found[arm][name] = {
-                "before": float(np.mean([one["before"]["value"] for one in own])),
-                "after": float(np.mean([one["after"]["value"] for one in own])),
-                "difference": float(np.mean(differences)),
-                "by_seed": differences,
-                "intervals": [one["difference"]["interval"] for one in own],
+    arms = {arm: [one["arms"][arm] for one in seeds] for arm in ARMS}
+    return {
+        arm: {
+            "accuracy": {n: _mean([one["accuracy"][n] for one in own]) for n in own[0]["accuracy"]},
+            "correlations": {
+                name: {of: _mean([one["correlations"][name][of] for one in own]) for of in figures}
+                for name, figures in own[0]["correlations"].items()
+            },
+        }
+        for arm, own in arms.items()
+    }
+
+
+def curves(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of every set the accuracy by the number of follow-ups, in the order that was learned and in
+    random ones: the mean over seeds."""
+    return {
+        name: [
+            {
+                "followups": points[0]["followups"],
+                "accuracy": float(np.mean([point["accuracy"]["value"] for point in points])),
+                "random": float(np.mean([point["random"] for point in points])),
             }
-    return found
+            for points in zip(*(one["curve"][name] for one in seeds), strict=True)
+        ]
+        for name in seeds[0]["curve"]
+    }
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -156,7 +234,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
     sets = {name: labelled(name, given.data, given.work) for name in SETS}
-    seeds = [replicated(sets, seed) for seed in SEEDS]
+    ratings = {name: rated(name, given.data, given.work) for name in RATED}
+    seeds = [replicated(sets, ratings, seed) for seed in SEEDS]
     result = {
         "date": date.today().isoformat(),
         "command": "python -m benchmarks.calibration",
@@ -165,6 +244,7 @@ def main(arguments: Sequence[str]) -> int:
         "set": {"name": SET, "sha256": followups.digest(followups.load(SET))},
         "counts": {name: dict(pairs.counts) for name, pairs in sets.items()},
         "mean_of_seeds": over_seeds(seeds),
+        "curves": curves(seeds),
         "seeds": seeds,
     }
     given.output.write_text(json.dumps(runs.plain(result), indent=1) + "\n", "utf-8")

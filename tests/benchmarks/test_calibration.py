@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 
-from benchmarks.calibration import ARMS, LEARNED_ON, by_lot, over_seeds, replicated, rows_of
+from benchmarks.calibration import (
+    ARMS,
+    LEARNED_ON,
+    Rated,
+    by_lot,
+    curves,
+    over_seeds,
+    replicated,
+    rows_of,
+)
 from flr import followups
 from flr.calibration.labelled import Labelled
-from flr.datasets.base import Item
+from flr.datasets.base import Dataset, Item
+from flr.rewards import by_category
 from flr.types import Conversation
 from tests.calibration.planted import differences, everywhere, only
 
@@ -18,6 +28,16 @@ def pairs(count: int, category: str | None = None) -> Labelled:
     return Labelled(
         differences(count, quality, 0, whole), np.arange(count), np.ones(count), {"pairs": count}
     )
+
+
+def liked(count: int, category: str) -> Rated:
+    """Responses, a prompt each, that are rated by one category."""
+    whole = followups.load("short")
+    values = np.random.default_rng(1).normal(size=(count, len(whole.followups)))
+    ratings = [by_category(row, whole)[category] for row in values]
+    talk = Conversation.of("?", "a")
+    items = tuple(Item(str(n), str(n), (talk,), (rating,)) for n, rating in enumerate(ratings))
+    return Rated(Dataset("rated", "rating", items, "by hand"), values)
 
 
 def test_labels_by_lot_turn_pairs_round_and_change_nothing_else():
@@ -49,13 +69,22 @@ def test_items_become_rows_that_score_reads():
 def test_what_is_planted_is_found_and_a_coin_is_not(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("benchmarks.calibration.SET", "short")
     sets = {LEARNED_ON: pairs(120, "correctness"), "hh-harmless-base": pairs(40)}
-    found = replicated(sets, 0)
+    found = replicated(sets, {"rated": liked(60, "correctness")}, 0)
     learned, _, lot, _ = (found["arms"][arm] for arm in ARMS)
     assert max(learned["weights"], key=learned["weights"].get) == "correctness"
     assert lot["penalty"] == "inf"
     mean = over_seeds([found, found])
     other = f"{LEARNED_ON}, other half"
-    assert mean[ARMS[0]][other]["difference"] > 0.1
-    assert mean[ARMS[2]][other]["difference"] == 0
-    assert mean[ARMS[0]][other]["by_seed"] == [mean[ARMS[0]][other]["difference"]] * 2
-    assert [point["followups"] for point in found["curve"][other]][-1] == 24
+    accuracy, correlation = (
+        [mean[arm][what][of] for arm in (ARMS[0], ARMS[2])]
+        for what, of in (("accuracy", other), ("correlations", "rated"))
+    )
+    assert accuracy[0]["difference"] > 0.1
+    assert accuracy[1]["difference"] == 0
+    assert accuracy[0]["by_seed"] == [accuracy[0]["difference"]] * 2
+    assert correlation[0]["pearson"]["difference"] > 0.1
+    assert correlation[1]["pearson"]["difference"] == 0
+    curve = curves([found, found])[other]
+    assert [point["followups"] for point in curve][-1] == 24
+    for name in ("accuracy", "random"):
+        assert curve[-1][name] == pytest.approx(accuracy[0]["before"])
