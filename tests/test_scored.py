@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flr.errors import UserError
-from flr.scored import followup_values
+from flr.errors import InputError, UserError
+from flr.rows import parse
+from flr.scored import followup_values, stored_scores
 from flr.scoring import Score
 from flr.types import FollowUp
 from tests.report.explain.samples import EQUAL, FOLLOWUPS, SIZE
@@ -86,9 +87,16 @@ def test_an_entry_of_another_form_is_named(changes: dict[str, Any]):
         read(EQUAL, wire(**changes))
 
 
-def test_entries_that_are_not_even_mappings_are_named():
-    with pytest.raises(UserError, match=r"^followups\[1\]: .* got \['long.{0,200}; make the file"):
-        read(EQUAL, [wire()[0], ["long"] * 10_000])
+def test_a_long_entry_is_named_in_short():
+    with pytest.raises(UserError, match=r"^followups\[1\]: .* got {'long.{0,200}; make the file"):
+        read(EQUAL, [wire()[0], {"long": ["long"] * 10_000}])
+
+
+def test_entries_that_are_not_even_mappings_are_named_by_their_row():
+    row = {"prompt": "?", "response": "a", "reward": 0.5, "reward_by_category": EQUAL}
+    (parsed,) = parse([{**row, "followups": [wire()[0], ["long"]]}], "scored.jsonl")
+    with pytest.raises(InputError, match=r"row 1: .*not in the form that flr score writes"):
+        stored_scores("scored.jsonl", [parsed])
 
 
 @pytest.mark.parametrize(

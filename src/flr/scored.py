@@ -60,7 +60,9 @@ def _stored_score(source: str, entry: tuple[Any, Any, Any]) -> Score | None:
                 "command again with --per-followup --force added (what "
                 f"{runs.store_path(Path(source)).name} holds is not computed again)"
             )
-        case (float() | int() as reward, {**parts}, [*followups]):
+        case (float() | int() as reward, {**parts}, [*followups]) if all(
+            isinstance(one, Mapping) for one in followups
+        ):
             numbers = {str(name): float(part) for name, part in parts.items()}
             if all(map(isfinite, (reward, *numbers.values()))):
                 return Score(float(reward), numbers, followups)
