@@ -24,7 +24,7 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from benchmarks.feedback import FIGURES, measured
+from benchmarks.feedback import FIGURES, measured, told
 from flr import devices, followups, io, runs
 from flr.calibration.choosing import chosen
 from flr.calibration.labelled import Labelled, read_labelled, split
@@ -73,15 +73,6 @@ def rows_of(item: Item, kind: str) -> list[dict[str, Any]]:
     return [{"chosen": one, "rejected": other} for one in better for other in worse]
 
 
-def told(what: str) -> Callable[[int, int, int], None]:
-    """A progress that is printed."""
-
-    def tell(done: int, total: int, _: int) -> None:
-        print(f"{what}: {done} of {total}", flush=True)
-
-    return tell
-
-
 def drawn(name: str, data: Path) -> Dataset:
     """The sample of a set."""
     dataset, count = datasets.load(name, data), SETS[name]
@@ -107,7 +98,11 @@ class Rated:
 
 
 def rated(name: str, data: Path, work: Path) -> Rated:
-    """A set with ratings, as `labelled` has scored it; items that were left out are not in it."""
+    """A set with ratings, as `labelled` has scored it.
+
+    Raises:
+        ValueError: a response was left out of scoring.
+    """
     source = str(work / f"{name}.scored.jsonl")
     rows = io.load(source)
     scores = stored_scores(source, rows)

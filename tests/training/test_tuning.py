@@ -225,6 +225,21 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(
         assert done.record[name] == whole.record[name], name
 
 
+def test_the_held_out_loss_does_not_depend_on_how_many_rows_are_held_at_once(
+    tmp_path: Path, tiny_model: Path
+):
+    texts = ("No.", "That is not at all what I asked you for.") * 4
+    long = [row_of(Feedback(Conversation.of("Tea?", "Yes."), text), "user") for text in texts]
+    held_out = put(tmp_path / "long.jsonl", long)
+    source = put(tmp_path / "r.jsonl", rows("user"))
+    found: list[float] = []
+    for micro in (1, 4):
+        given = {"held_out": held_out, "max_steps": 1, "micro_batch": micro}
+        report = tune_file(source, tmp_path / f"m{micro}", options(tiny_model, **given))
+        found.append(report.record["held_out_figures"]["before"]["loss"])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
 def test_a_run_stopped_after_it_has_ended_early_goes_no_further(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ):
