@@ -37,8 +37,8 @@ from flr.mining import MineOptions, ProgressOf, mine_file
 from flr.pairing import PairingOptions
 from flr.prompts import PromptOfRow
 from flr.report.loop.html import page
+from flr.training.options import PreferenceOptions
 from flr.training.preference import AlignOptions, align_file, check_possible
-from flr.training.settings import PreferenceOptions
 
 PROMPTS, EVALUATION = ("train.jsonl", "evaluation.jsonl"), "evaluation"
 RESULTS, REPORT = "results.json", "report.html"

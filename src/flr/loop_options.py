@@ -13,8 +13,8 @@ from flr.pairing import PairingOptions
 from flr.sample_file import SampleOptions
 from flr.score_file import ScoreOptions
 from flr.scoring import merged_weights
+from flr.training.options import PreferenceOptions
 from flr.training.preference import AlignOptions
-from flr.training.settings import PreferenceOptions
 from flr.types import FollowUpSet
 
 ALIGNED: Mapping[str, Any] = {"held_out": None, "split": None, "resume": True}

@@ -20,8 +20,9 @@ from flr.runs import Report
 from flr.sources import SMOLLM2
 from flr.training import inputs, run
 from flr.training.card import of_preferences
+from flr.training.options import PreferenceOptions
 from flr.training.run import Plan, TrainedOptions
-from flr.training.settings import PreferenceOptions, settings
+from flr.training.settings import settings
 
 
 @dataclass(frozen=True, kw_only=True)

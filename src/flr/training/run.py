@@ -26,7 +26,8 @@ from flr.training.figures import curves, ends, evaluated, held_out_curve
 from flr.training.folder import Folder
 from flr.training.inputs import Base, Rows
 from flr.training.job import Job, Trained
-from flr.training.settings import Machine, TrainingOptions
+from flr.training.options import TrainingOptions
+from flr.training.settings import Machine
 
 PROBE = [{"role": "user", "content": "Hello"}]
 """Rendered for the key of a run: a template may write the date into every conversation."""

@@ -25,8 +25,9 @@ from flr.sources import SMOLLM2
 from flr.training import inputs, masked, run
 from flr.training.card import of_feedback
 from flr.training.masked import Lesson, Masked
+from flr.training.options import TuningOptions
 from flr.training.run import Plan, TrainedOptions
-from flr.training.settings import TuningOptions, tuning_settings
+from flr.training.settings import tuning_settings
 
 METHOD = "sft"
 
