@@ -154,9 +154,8 @@ def replicated(
         name: pairs for name, pairs in sets.items() if name != LEARNED_ON
     }
     found: dict[str, Any] = {"seed": seed, "learned_from": half.prompts, "arms": {}}
-    for arm in ARMS:
-        print(f"seed {seed}: {arm}", flush=True)
-        made = learned(arm, half, seed)
+    every = {arm: learned(arm, half, seed) for arm in ARMS}
+    for arm, made in every.items():
         found["arms"][arm] = {
             "penalty": str(chosen(made.tried)),
             "followups": len(made.made.followups),
@@ -168,8 +167,8 @@ def replicated(
                 name: correlations(one, whole, made.made) for name, one in ratings.items()
             },
         }
-    order = learned(ARMS[0], half, seed).steps
-    found["curve"] = {name: curve(pairs, whole, order, seed) for name, pairs in others.items()}
+    steps = every[ARMS[0]].steps
+    found["curve"] = {name: curve(pairs, whole, steps, seed) for name, pairs in others.items()}
     margins = rest.differences @ coefficients_in(whole, whole)
     found["probability"] = knots(margins, rest.weights)
     return found

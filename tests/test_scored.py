@@ -42,7 +42,7 @@ def test_weights_of_followups_are_read_where_they_were_written():
     assert read(EQUAL, wire(weight=None))[0] == FOLLOWUPS
 
 
-@pytest.mark.parametrize("weight", [0, -1.0, "1", float("nan"), [1]])
+@pytest.mark.parametrize("weight", [0, -1.0, "1", float("nan"), [1], 10**400, True])
 def test_a_weight_that_cannot_be_is_named(weight):
     with pytest.raises(UserError, match=r"^followups\[0\]\.weight: expected"):
         read(EQUAL, wire(weight=weight))
@@ -78,6 +78,9 @@ def test_an_entry_has_the_number_of_its_variant_and_no_other(variant: str, key: 
         {"polarity": "+"},
         {"logprob": None},
         {"logprob": "-6"},
+        {"logprob": float("nan")},
+        {"logprob": -(10**400)},
+        {"logprob": True},
         {"tokens": 0},
         {"tokens": 2.5},
     ],

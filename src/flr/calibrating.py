@@ -130,7 +130,7 @@ def calibrate_file(source: str, output: Path, options: CalibrateOptions) -> Repo
         The record; `computed` is 0 where the same command had been finished.
 
     Raises:
-        InputError: rows that cannot be used, all of them named.
+        InputError: rows that cannot be used.
         OutputError: SET cannot be written, or holds something else.
         UserError: what the options name cannot be found or used, or there is too little to learn.
     """

@@ -5,6 +5,7 @@ of one. No text is changed: a transcript is cut at its markers, OpenAI content p
 without a separator, and that is all. Which columns hold them is the affair of `rows`.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -164,6 +165,28 @@ def comparable(messages: Sequence[Message]) -> tuple[tuple[str, str, str], ...]:
         )
         for one in messages
     )
+
+
+def prompt_key(conversation: Conversation) -> str:
+    """A hash of the prompt: rows whose prompts `flr check` takes for the same one share it."""
+    return _key(conversation.prompt)
+
+
+def opening_key(messages: Sequence[Message]) -> str:
+    """A hash of a conversation up to the user's first turn: one that goes on has the same.
+
+    Example:
+        >>> opening_key([Message("user", "Tea?"), Message("assistant", "Yes")]) == opening_key(
+        ...     [Message("user", "Tea? ")]
+        ... )
+        True
+    """
+    first = next(at for at, one in enumerate(messages) if one.role == "user")
+    return _key(messages[: first + 1])
+
+
+def _key(messages: Sequence[Message]) -> str:
+    return hashlib.sha256(repr(comparable(messages)).encode()).hexdigest()
 
 
 def prompt_of(value: Any) -> tuple[Message, ...]:

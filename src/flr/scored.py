@@ -91,11 +91,15 @@ def stored_scores(source: str, rows: Sequence[Row]) -> Scores:
     return scores
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 2**1023
+
+
 def _weight_of(place: str, weight: Any) -> float:
     """The weight of an entry; 1 where a set without weights wrote none."""
     if weight is None:
         return 1.0
-    if not isinstance(weight, float | int) or not (isfinite(weight) and weight > 0):
+    if not (_is_finite(weight) and weight > 0):
         raise UserError(f"{place}.weight: expected a finite number above 0, got {weight!r:.60}")
     return float(weight)
 
@@ -108,11 +112,11 @@ def _followup_of(place: str, entry: Any, key: str) -> tuple[FollowUp, float, int
             "category": str(category),
             "polarity": 1 | -1 as polarity,
             "tokens": int(tokens),
-        } if tokens > 0 and isinstance(entry.get(key), float | int):
+        } if tokens > 0 and _is_finite(entry.get(key)):
             weight = _weight_of(place, entry.get("weight"))
             return FollowUp(text, category, int(polarity), weight), float(entry[key]), tokens
     raise UserError(
-        f"{place}: expected text, category, polarity (1 or -1), {key} (a number) and tokens "
+        f"{place}: expected text, category, polarity (1 or -1), {key} (a finite number) and tokens "
         f"(1 or more), got {repr(entry)[:200]}; make the file with flr score --per-followup"
     )
 

@@ -48,6 +48,31 @@ def test_a_prompt_counts_once_however_many_pairs_it_has():
     assert labelled([*two, two[0]]).weights.tolist() == [0.5, 0.5, *[1.0] * 19]
 
 
+def test_dialogues_that_continue_one_another_are_one_prompt():
+    rows = pair_rows(differences(21, coin))
+    first = rows[0]["prompt"]
+    rows[1]["prompt"] = [
+        {"role": "user", "content": first},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Go on."},
+    ]
+    found = labelled(rows)
+    assert found.prompt.tolist() == [0, 0, *range(1, 20)]
+    assert found.weights.tolist() == [0.5, 0.5, *[1.0] * 19]
+
+
+def test_responses_to_one_turn_are_not_compared_with_those_to_another():
+    one, two = (rated_rows(FOUND, single=True) for _ in range(2))
+    for row in two:
+        row["prompt"] = [
+            {"role": "user", "content": row["prompt"]},
+            {"role": "assistant", "content": "Yes."},
+            {"role": "user", "content": "Go on."},
+        ]
+    alone, both = labelled(one), labelled([*one, *two])
+    assert (both.prompts, both.counts["pairs"]) == (alone.prompts, 2 * alone.counts["pairs"])
+
+
 def test_what_has_no_reward_is_left_out_and_counted():
     rows = pair_rows(differences(21, coin))
     rows[3] |= dict.fromkeys(

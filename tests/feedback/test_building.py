@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from flr import io
 from flr.errors import InputError, OptionError, OutputError
 from flr.feedback.building import RATIONALE, BuildOptions, balanced, build_file, level
+from flr.feedback.logs import LogOptions, from_logs
 from flr.feedback.rows import FORMS, Feedback
+from flr.mined.files import held_out_of
 from flr.runs import Report
 from flr.types import Conversation
 from tests.training.small import put
@@ -158,8 +160,48 @@ def test_what_the_form_leaves_of_two_prompts_is_one_prompt(tmp_path: Path):
     assert asked[0].isdisjoint(asked[1])
 
 
+def test_prompts_and_groups_are_held_out_whole_though_rows_have_both(tmp_path: Path):
+    """A log is a group, and `Go on 0.` is the prompt of four; critiques have no group."""
+    talks = [
+        [f"Tea {at}?", "Yes.", f"Go on {at // 4}.", f"Tea {at}.", "Thanks."] for at in range(16)
+    ]
+    logs = put(tmp_path / "logs.jsonl", [{"conversation": talk} for talk in talks])
+    from_logs([logs], tmp_path / "next.jsonl", LogOptions(new_topics="keep"))
+    critiques = [{**row, "response": "Rather no."} for row in ROWS]
+    sources = [str(tmp_path / "next.jsonl"), put(tmp_path / "in.jsonl", critiques)]
+    held_out: list[set[str]] = []
+    for order in (sources, sources[::-1]):
+        output = tmp_path / f"{len(held_out)}.jsonl"
+        build_file(order, output, BuildOptions(held_out=0.3))
+        main, others = (io.read(str(path)) for path in (output, held_out_of(output)))
+        for of in ("prompt", "group"):
+            known, new = ({str(row.get(of)) for row in side} - {"None"} for side in (main, others))
+            assert known
+            assert new
+            assert known.isdisjoint(new)
+        held_out.append({json.dumps(row) for row in others})
+    assert held_out[0] == held_out[1], "not by the order of files"
+
+
+def test_what_was_found_fit_is_not_held_against_limits_again(tmp_path: Path):
+    """Thanks are short, and many say the same."""
+    talks = [[f"Tea {at}?", f"Response {at}.", "Thanks!"] for at in range(6)]
+    logs = put(tmp_path / "logs.jsonl", [{"conversation": talk} for talk in talks])
+    from_logs([logs], tmp_path / "next.jsonl", LogOptions())
+    twice = [str(tmp_path / "next.jsonl")] * 2
+    record = build_file(twice, tmp_path / "out.jsonl", BuildOptions()).record
+    assert (record["rows"], record["left_out"]) == (6, {"duplicate": 6})
+
+
+def test_another_s_column_may_have_the_name_of_ours(tmp_path: Path):
+    row = {"prompt": "Two?", "completion": "Three", "feedback": "That is wrong.", "form": "essay"}
+    built(tmp_path, [row])
+    (made,) = io.read(str(tmp_path / "out.jsonl"))
+    assert (made["form"], made["prompt"][1]["content"]) == ("role-switched", "Two?")
+
+
 def test_groups_stay_together(tmp_path: Path):
-    grouped = [{**row, "group": at % 4} for at, row in enumerate(ROWS)]
+    grouped = [{**row, "group": at // 2 % 4} for at, row in enumerate(ROWS)]
     built(tmp_path, grouped, held_out=0.25)
     (left,) = {row["group"] for row in io.read(str(tmp_path / "out.held-out.jsonl"))}
     assert left not in {row["group"] for row in io.read(str(tmp_path / "out.jsonl"))}

@@ -109,11 +109,11 @@ def test_columns_stay_but_nothing_private_of_messages_and_nothing_of_the_row_s_o
     tmp_path: Path, name: str
 ):
     private = said(TALK[:3], ip="1.2.3.4", name="J. Doe")
-    row = {name: private, "id": 7, "form": "x", "score": 3}
+    row = {name: private, "id": 7, "form": "x", "score": 3, "critique": "The response is bad."}
     made(tmp_path, [{**row, "response": "Yes."} if name == "prompt" else {**row, "prompt": 5}])
     (found,) = io.read(str(tmp_path / "out.jsonl"))
     assert (found["id"], found["form"]) == (7, "user")
-    assert "score" not in found
+    assert not found.keys() & {"score", "critique"}
     assert all(set(one) == {"role", "content"} for one in found["prompt"])
 
 

@@ -289,6 +289,7 @@ def test_what_was_cut_left_out_or_is_in_both_files_is_told(tmp_path: Path, tiny_
         ({"epochs": 0.0}, "--epochs 0"),
         ({"keep_adapter": True}, "--keep-adapter is for --lora"),
         ({"trl": {"eval_steps": "3"}}, "give --save-steps"),
+        ({"trl": {"per_device_eval_batch_size": "8"}}, "each counts alike"),
         ({"trl": {"max_lenth": "3"}}, "no such setting.*max_length"),
         ({"trl": {"loss_type": "nil"}}, "TRL does not take these settings"),
         ({"batch_size": 0}, "--batch-size 0"),

@@ -4,8 +4,10 @@
     several responses       `ratings`, a list of a rating a response: all pairs of unequal ratings
     one response            `rating`: all pairs, of unequal ratings, of responses to one prompt
 
-Every prompt counts once, however many pairs it has: they share its weight. A response without a
-reward or without a rating is left out, and counted.
+Prompts that begin with the same turn of the user count as one: such dialogues continue one another,
+and what is learned from the one is known of the other. Every prompt counts once, however many pairs
+it has: they share its weight. A response without a reward or without a rating is left out, and
+counted.
 """
 
 from collections import Counter, defaultdict
@@ -19,8 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from flr.datasets.raw import number_of
 from flr.errors import FlrError, InputError, OptionError, Problem, UserError
-from flr.messages import RowError, kind_of
-from flr.mined.rows import prompt_key
+from flr.messages import RowError, kind_of, opening_key, prompt_key
 from flr.rows import Row
 from flr.score_record import place
 from flr.scored import are_scored, bad_row, followup_values, stored_scores
@@ -151,10 +152,11 @@ def _values(score: Score, where: str, followup_set: FollowUpSet) -> Values:
     return values
 
 
-def _key(row: Row, at: int) -> str:
-    """What the responses of one prompt have in common."""
+def _keys(row: Row, at: int) -> tuple[str, str, int]:
+    """What prompts that count as one have in common, then what responses that are compared have."""
     # transcripts of hh-rlhf may part before their last turns: a pair is of its first prompt
-    return prompt_key(row.conversations[0 if row.form == "pair" else at])
+    talk = row.conversations[0 if row.form == "pair" else at]
+    return opening_key(talk.messages), prompt_key(talk), row.number if row.form == "pair" else 0
 
 
 _Rated = tuple[float, Values]
@@ -166,10 +168,10 @@ def _by_comparison(
     followup_set: FollowUpSet,
     rating: str | None,
     counts: Counter[str],
-) -> dict[tuple[str, int], list[_Rated]]:
-    """Responses that are compared with each other, by prompt and, for pairs, by row."""
+) -> dict[tuple[str, str, int], list[_Rated]]:
+    """Responses that are compared with each other, by `_keys`."""
     scores, ratings = stored_scores(source, rows), _all_ratings(source, rows, rating)
-    found = defaultdict[tuple[str, int], list[_Rated]](list)
+    found = defaultdict[tuple[str, str, int], list[_Rated]](list)
     for row in rows:
         for at, (score, own) in enumerate(
             zip(scores[row.number], ratings[row.number], strict=True)
@@ -183,7 +185,7 @@ def _by_comparison(
                 values = _values(score, place(row, at), followup_set)
             except FlrError as error:
                 raise bad_row(source, row, error) from error
-            found[_key(row, at), row.number if row.form == "pair" else 0].append((own, values))
+            found[_keys(row, at)].append((own, values))
     return found
 
 
@@ -237,8 +239,8 @@ def read_labelled(
     counts = Counter[str]()
     of_prompt = defaultdict[str, list[Values]](list)
     found = _by_comparison(source, rows, followup_set, rating, counts)
-    for (key, _), rated in found.items():
-        of_prompt[key] += _pairs(rated, counts)
+    for (opening, *_), rated in found.items():
+        of_prompt[opening] += _pairs(rated, counts)
     kept = [pairs for pairs in of_prompt.values() if pairs]
     counts |= {"prompts": len(kept), "pairs": sum(map(len, kept))}
     if fewest or not kept:

@@ -19,9 +19,9 @@ from flr.errors import InputError, OptionError, Problem
 from flr.feedback.cleaning import Cleaned, CleaningOptions, clean
 from flr.feedback.rows import Feedback, feedback_of, row_of
 from flr.feedback.sources import EXPECTED, Found, Rationale, feedback_in
-from flr.messages import RowError
+from flr.messages import RowError, prompt_key
 from flr.mined.files import begin, check_places, held_out_of, outputs
-from flr.mined.rows import Made, prompt_key, split
+from flr.mined.rows import Made, split
 from flr.runs import Report
 
 RATIONALE = "said of one aspect (--rationales)"
@@ -35,8 +35,8 @@ class WritingOptions:
     """Who gives the feedback: the assistant, who has asked and was answered (role-switched), or the
     user, in the next turn (user)."""
     held_out: float = 0.0
-    """Part of the prompts, never single rows, that goes into a second file: for out.jsonl it is
-    out.held-out.jsonl."""
+    """Part of the prompts that goes into a second file: for out.jsonl it is out.held-out.jsonl. All
+    rows of a prompt, and of a `group` where they have that column, go together."""
     seed: int = 0
     """Of what is drawn: prompts that are held out, rows that balance scores."""
     split: str | None = None
@@ -133,11 +133,27 @@ def _scores(found: Sequence[Feedback]) -> dict[str, int]:
     return {str(score): counts[score] for score in order}
 
 
-def _made(row: dict[str, Any]) -> Made:
-    """A row with what is equal for feedback about one prompt, which is never in both files."""
-    said = feedback_of(row)
-    group = said.about.get("group")
-    return Made(prompt_key(said.conversation) if group is None else str(group), row)
+def _prompts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The key of each row's prompt, as its form leaves it."""
+    return [prompt_key(feedback_of(row).conversation) for row in rows]
+
+
+def _tied(rows: Sequence[dict[str, Any]]) -> list[Made]:
+    """The rows, those with one key that share a prompt or a group, be it through other rows."""
+    leaders: dict[str, str] = {}
+
+    def leader(name: str) -> str:
+        while leaders.setdefault(name, name) != name:
+            leaders[name] = name = leaders[leaders[name]]
+        return name
+
+    prompts = _prompts(rows)
+    for prompt, row in zip(prompts, rows, strict=True):
+        if (group := row.get("group")) is not None:
+            # the lesser one leads, so that the order of rows has no say
+            first, second = sorted((leader(prompt), leader(f"group {group}")))
+            leaders[second] = first
+    return [Made(leader(prompt), row) for prompt, row in zip(prompts, rows, strict=True)]
 
 
 def write(
@@ -159,7 +175,7 @@ def write(
     Raises:
         OutputError: a file holds something else, or cannot be written.
     """
-    made = [_made(row_of(one, options.form)) for one in kept]
+    made = _tied([row_of(one, options.form) for one in kept])
     main, others = split(made, options.held_out, options.seed)
     paths = outputs(output, has_held_out=bool(others))
     begin(paths, [one.row for one in others], run_key, force=options.force)
@@ -169,8 +185,8 @@ def write(
         "form": options.form,
         "rows": len(main),
         "rows_held_out": len(others),
-        "prompts": len({one.key for one in main}),
-        "prompts_held_out": len({one.key for one in others}),
+        "prompts": len(set(_prompts([one.row for one in main]))),
+        "prompts_held_out": len(set(_prompts([one.row for one in others]))),
         "held_out": held_out_of(output).name if others else None,
         "scores": _scores(kept),
         "options": asdict(options),

@@ -1,8 +1,9 @@
 """Which feedback is fit to be learned from, and what is cut off it: pure rules on texts.
 
 Each item that is left out has one reason, the first of `REASONS` that applies; reasons are counted,
-never silent. What is cut: a judge's label at the end of his text (`###Score: 4`, `[RESULT] 4`,
-`Feedback:`), which is no part of what he said.
+never silent. What `flr feedback` has found fit before is not held against limits again, as
+`from-logs` has others. What is cut: a judge's label at the end of his text (`###Score: 4`,
+`[RESULT] 4`, `Feedback:`), which is no part of what he said.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from flr.errors import OptionError
-from flr.feedback.rows import Feedback
+from flr.feedback.rows import Feedback, FoundFit
 from flr.options import check_positive
 
 EMPTY, BROKEN, SHORT, LONG = "empty", "broken", "too short", "too long"
@@ -46,7 +47,8 @@ class CleaningOptions:
     """Which feedback is fit to be learned from."""
 
     min_words: int = 3
-    """Fewest words: what is shorter (`Good.`) is rarely about the response."""
+    """Fewest words: what is shorter (`Good.`) is rarely about the response. Of rows that flr
+    feedback has made none is left out for it, nor for --max-words."""
     max_words: int = 250
     """Most words: what is longer is an essay, and costs as much as several others."""
 
@@ -114,9 +116,9 @@ def _own_reason(one: Feedback, options: CleaningOptions) -> str | None:
         return BROKEN
     # Where words are not parted by spaces, two characters count as one.
     words = max(len(one.text.split()), _ideographs(one.text) // 2)
-    if words < options.min_words:
+    if words < options.min_words and not isinstance(one, FoundFit):
         return SHORT
-    if words > options.max_words:
+    if words > options.max_words and not isinstance(one, FoundFit):
         return LONG
     response = _alike(one.conversation.response)
     return QUOTED if len(response) >= QUOTABLE and response in _alike(one.text) else None
@@ -181,7 +183,8 @@ def _reason_of_others(
     seen.add(key)
     responses = said_of.setdefault(_alike(one.text), set())
     response = _alike(one.conversation.response)
-    if response not in responses and most is not None and len(responses) >= most:
+    is_new = response not in responses and not isinstance(one, FoundFit)
+    if is_new and most is not None and len(responses) >= most:
         return STOCK
     responses.add(response)
     return None

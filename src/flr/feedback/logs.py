@@ -20,9 +20,8 @@ from flr.feedback.rows import OWN, Feedback
 from flr.feedback.sentences import sentences
 from flr.feedback.sources import Found
 from flr.feedback.topics import opens_topic
-from flr.messages import RowError, list_of, messages_of, text_of
+from flr.messages import RowError, list_of, messages_of, opening_key, text_of
 from flr.mined.files import check_places
-from flr.mined.rows import prompt_key
 from flr.prompts import OF_RESPONSES, REWARDED
 from flr.rows import columns_of, not_a_row, parse_numbered
 from flr.runs import Report
@@ -36,7 +35,10 @@ _OF_TOOLS = ("tool_calls", "tool_call_id")
 """What of a message is kept beside its text; logs hold names, addresses and times that nobody
 needs."""
 
-_NOT_KEPT = {*OWN, *OF_RESPONSES, *REWARDED, "score", "rating", "group", "turn"}
+_NOT_KEPT = {
+    *(*OWN, *OF_RESPONSES, *REWARDED),
+    *("score", "rating", "feedback", "critique", "group", "turn"),
+}
 """Columns that are another's: of the whole log, or of this row's own."""
 
 EXPECTED = (
@@ -105,12 +107,6 @@ def messages_in(number: int, columns: Mapping[str, Any], path: str) -> tuple[Mes
     return _utterances(listed)
 
 
-def _opening(messages: Sequence[Message]) -> str:
-    """Equal for conversations that begin alike, up to the first turn of the user."""
-    first = next(at for at, one in enumerate(messages) if one.role == "user")
-    return prompt_key(Conversation((*messages[: first + 1], Message("assistant", ""))))[:16]
-
-
 def next_turns(messages: Sequence[Message]) -> Iterator[Feedback]:
     """Each turn of the user right after the assistant's, on the conversation before it.
 
@@ -128,7 +124,7 @@ def next_turns(messages: Sequence[Message]) -> Iterator[Feedback]:
         asked = any(one.role == "user" for one in before)
         if message.role == "user" and asked and before[-1].role == "assistant":
             turn += 1
-            about = {"group": _opening(messages), "turn": turn}
+            about = {"group": opening_key(messages)[:16], "turn": turn}
             yield Feedback(Conversation(tuple(before)), message.content, about)
 
 

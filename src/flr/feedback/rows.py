@@ -43,6 +43,11 @@ class Feedback:
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFit(Feedback):
+    """What `flr feedback` has found fit and written: its limits may have been others."""
+
+
 def row_of(feedback: Feedback, form: Form, opening: str = DEFAULT_OPENING) -> dict[str, Any]:
     """The row of a feedback in one of the forms.
 

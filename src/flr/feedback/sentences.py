@@ -24,8 +24,7 @@ def _ends_none(text: str, match: re.Match[str]) -> bool:
         return False
     end = match.end()
     follows = _NEXT.match(text, end)
-    line = text.rfind("\n", 0, end) + 1
-    is_short = _ABBREVIATION.search(text[max(line, end - LONGEST_ABBREVIATION) : end])
+    is_short = _ABBREVIATION.search(text, max(0, end - LONGEST_ABBREVIATION), end)
     # "no." and "etc." may end a sentence; then a capital follows, which "e.g. Paris" has too.
     return is_short is not None or (follows is not None and follows[1].islower())
 

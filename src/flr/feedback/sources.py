@@ -15,12 +15,12 @@ it is put; where there is none, equal prompts are. Reading files is `io`'s, clea
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 from flr.datasets.rating import FEEDBACKQA_RATINGS, aspects_mean, feedbackqa_answer, judged
 from flr.datasets.raw import RawRow, RawSource, inside, rating_of
-from flr.feedback.rows import OWN, Feedback, feedback_of
+from flr.feedback.rows import FORMS, OWN, Feedback, FoundFit, feedback_of
 from flr.messages import RowError, kind_of, list_of, shown, text_of
 from flr.rows import conversation_in
 from flr.types import Conversation
@@ -59,10 +59,10 @@ def _about(score: float | None, source: str) -> dict[str, Any]:
 
 def _own(row: RawRow) -> Iterator[Found]:
     said = feedback_of(row.value)
-    if "score" in said.about:
-        score = rating_of(said.about["score"], "score")
-        said = replace(said, about={**said.about, "score": score})
-    yield said
+    about = dict(said.about)
+    if "score" in about:
+        about["score"] = rating_of(about["score"], "score")
+    yield FoundFit(said.conversation, said.text, about)
 
 
 def _ultrafeedback(row: RawRow) -> Iterator[Found]:
@@ -189,6 +189,8 @@ def feedback_in(number: int, value: Any) -> list[Found]:
     if not isinstance(value, Mapping):
         raise RowError("", f"expected an object with columns, got {kind_of(value)}")
     present = {name for name, one in value.items() if one is not None}
+    if "feedback" in present and value.get("form") not in FORMS:
+        present.discard("form")  # it is another's column of that name
     for kind in KINDS:
         if present.issuperset(kind.columns):
             return list(kind.read(RawRow(RawSource("", "", ()), number, value)))

@@ -1,4 +1,4 @@
-"""What rows of preference data have in common, be they pairs or labelled responses.
+"""What rows of training data have in common, be they pairs, labelled responses or feedback.
 
 Which responses make a pair is `flr.pairing`'s, which get a label `flr.labelling`'s, how a row is
 written `flr.preferences.formats`'; rows of pairs are made in `pairs`, of labels in `labels`.
@@ -11,12 +11,11 @@ from math import isfinite
 from typing import Any, Literal
 
 from flr.errors import InputError, OptionError, Problem, UserError
-from flr.messages import comparable
+from flr.messages import prompt_key
 from flr.preferences.formats import PAIRED
 from flr.prompts import OF_RESPONSES, REWARDED
 from flr.responses import Group
 from flr.rows import Row
-from flr.types import Conversation
 
 Format = Literal["trl", "trl-kto", "llama-factory", "llama-factory-kto", "openrlhf"]
 
@@ -57,22 +56,17 @@ class Mined:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One row of preference data, and what is counted of it.
+    """One row of training data, and what is counted of it.
 
     Args:
-        key: of its prompt.
+        key: equal for rows of one prompt, which are never in both files.
         row: in the form of its trainer.
-        label: whether its response is a good one; None for a pair.
+        label: whether its response is a good one; None for a pair or feedback.
     """
 
     key: str
     row: Mapping[str, Any]
     label: bool | None = None
-
-
-def prompt_key(conversation: Conversation) -> str:
-    """A hash of the prompt: rows whose prompts `flr check` takes for the same one share it."""
-    return hashlib.sha256(repr(comparable(conversation.prompt)).encode()).hexdigest()
 
 
 def _is_number(value: Any) -> bool:

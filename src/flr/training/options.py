@@ -40,6 +40,7 @@ WATCHED: Mapping[str, str] = {
     "eval_steps": "give --save-steps",
     "metric_for_best_model": "the likelihood of held-out feedback is what counts",
     "greater_is_better": "the likelihood of held-out feedback is what counts",
+    "per_device_eval_batch_size": "held-out rows are asked one by one, so that each counts alike",
 }
 """Settings of TRL's that ending in time rests on, and what to do in place of giving them."""
 
@@ -133,7 +134,7 @@ class TuningOptions(TrainingOptions):
     max_length: int = 2048
     """Longest row, tokens, or what the model takes if that is less. Of a longer one the oldest
     turns are left out; where the last prompt, the response and the feedback are longer alone, it
-    stops the run."""
+    stops the run, or is left out (--on-overflow skip)."""
     patience: int = 3
     """With --held-out: evaluations without a better one, one every --save-steps, before training
     ends. The best one's weights are what is saved."""
