@@ -60,7 +60,7 @@ def _show(console: Console, output: Path, report: Report) -> None:
     done = "" if report.computed else ": nothing to do, it was finished before"
     console.print(Text(f"{output}{done}"), soft_wrap=True)
     console.print(Text("Next:"))
-    console.print(Text(f"    flr bench PAIRS --model {output} -o bench"), soft_wrap=True)
+    console.print(Text(f"    flr bench PAIRS --model {output} -o bench-tuned"), soft_wrap=True)
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
