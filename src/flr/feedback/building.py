@@ -7,7 +7,7 @@ No model is needed. Everything that is left out is counted, and told.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,7 +133,7 @@ def _scores(found: Sequence[Feedback]) -> dict[str, int]:
     return {str(score): counts[score] for score in order}
 
 
-def _prompts(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _prompts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The key of each row's prompt, as its form leaves it."""
     return [prompt_key(feedback_of(row).conversation) for row in rows]
 
