@@ -4,7 +4,8 @@
     OUTPUT.held-out     rows of other prompts, where they are asked for
     dataset_info.json   names both for LLaMA-Factory
 
-Each but the last has a record of its run, so that nobody else's file is replaced unless forced.
+Each but the last has a record of its run, so that nobody else's file is replaced unless forced. The
+first two are those of `flr feedback`, too.
 """
 
 from collections.abc import Mapping, Sequence
