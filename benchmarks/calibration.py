@@ -154,6 +154,7 @@ def replicated(
         name: pairs for name, pairs in sets.items() if name != LEARNED_ON
     }
     found: dict[str, Any] = {"seed": seed, "learned_from": half.prompts, "arms": {}}
+    print(f"seed {seed}", flush=True)
     every = {arm: learned(arm, half, seed) for arm in ARMS}
     for arm, made in every.items():
         found["arms"][arm] = {

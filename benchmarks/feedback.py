@@ -302,11 +302,11 @@ def replicated(
     Raises:
         ValueError: the earlier run was made otherwise.
     """
+    if done and (done["seed"], done["learning_rate"]) != (seed, LEARNING_RATE):
+        raise ValueError("what was measured before is of another seed or learning rate")
     parts, sets = prompts(data), judging(data)
     all_said = [one for one in said(data, work) if key_of(one) in parts.learn]
     rows = drawn(all_said, STEPS * BATCH, seed)
-    if done and (done["seed"], done["learning_rate"]) != (seed, LEARNING_RATE):
-        raise ValueError("what was measured before is of another seed or learning rate")
     found = {"seed": seed, "learning_rate": LEARNING_RATE, "arms": dict(done.get("arms", {}))}
     for arm in ARMS:
         if arm.name in found["arms"]:
