@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from benchmarks.feedback import (
     ARMS,
     FIRST,
+    LEARNING_RATE,
     beside,
     drawn,
     key_of,
@@ -16,6 +18,7 @@ from benchmarks.feedback import (
     measured,
     over_seeds,
     parted,
+    replicated,
     shuffled,
 )
 from flr.datasets.base import Dataset, Item
@@ -32,6 +35,13 @@ SAID = [
     for prompt in range(12)
     for at in range(3)
 ]
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"learning_rate": 3e-4}])
+def test_what_was_measured_otherwise_is_not_gone_on_with(other: dict[str, float]):
+    done = {"seed": 0, "learning_rate": LEARNING_RATE, "arms": {}} | other
+    with pytest.raises(ValueError, match="another seed or learning rate"):
+        replicated(Path("absent"), Path("absent"), 0, done, print)
 
 
 def test_no_prompt_is_in_two_parts():
