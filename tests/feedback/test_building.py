@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flr import io
 from flr.errors import InputError, OptionError, OutputError
-from flr.feedback.building import RATIONALE, BuildOptions, balanced, build_file, level
+from flr.feedback.building import RATIONALE, SHARED, BuildOptions, balanced, build_file, level
 from flr.feedback.logs import LogOptions, from_logs
 from flr.feedback.rows import FORMS, Feedback
 from flr.mined.files import held_out_of
@@ -160,7 +160,11 @@ def test_what_the_form_leaves_of_two_prompts_is_one_prompt(tmp_path: Path):
     assert asked[0].isdisjoint(asked[1])
 
 
-def test_prompts_and_groups_are_held_out_whole_though_rows_have_both(tmp_path: Path):
+def parts(output: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return io.read(str(output)), io.read(str(held_out_of(output)))
+
+
+def test_neither_a_group_nor_a_prompt_is_in_both_files(tmp_path: Path):
     """A log is a group, and `Go on 0.` is the prompt of four; critiques have no group."""
     talks = [
         [f"Tea {at}?", "Yes.", f"Go on {at // 4}.", f"Tea {at}.", "Thanks."] for at in range(16)
@@ -172,15 +176,58 @@ def test_prompts_and_groups_are_held_out_whole_though_rows_have_both(tmp_path: P
     held_out: list[set[str]] = []
     for order in (sources, sources[::-1]):
         output = tmp_path / f"{len(held_out)}.jsonl"
-        build_file(order, output, BuildOptions(held_out=0.3))
-        main, others = (io.read(str(path)) for path in (output, held_out_of(output)))
+        record = build_file(order, output, BuildOptions(held_out=0.3)).record
+        main, others = parts(output)
         for of in ("prompt", "group"):
             known, new = ({str(row.get(of)) for row in side} - {"None"} for side in (main, others))
             assert known
             assert new
             assert known.isdisjoint(new)
         held_out.append({json.dumps(row) for row in others})
+        left_out = sum(record["left_out"].values())
+        assert record["found"] == len(main) + len(others) + left_out
+        assert sum(record["scores"].values()) == len(main) + len(others)
     assert held_out[0] == held_out[1], "not by the order of files"
+
+
+def test_a_prompt_of_nearly_all_logs_does_not_keep_them_from_being_held_out(tmp_path: Path):
+    talks = [[f"Tea {at}?", "Yes.", "Go on.", f"Tea {at}.", "Thanks."] for at in range(100)]
+    logs = put(tmp_path / "logs.jsonl", [{"conversation": talk} for talk in talks])
+    options = LogOptions(new_topics="keep", held_out=0.1)
+    record = from_logs([logs], tmp_path / "next.jsonl", options).record
+    main, others = parts(tmp_path / "next.jsonl")
+    assert (len(main), len(others), record["left_out"]) == (180, 10, {SHARED: 10})
+    assert (record["prompts"], record["prompts_held_out"]) == (91, 10)
+
+
+def test_dialogues_that_continue_one_another_are_held_out_together(tmp_path: Path):
+    rows: list[dict[str, Any]] = []
+    for at in range(20):
+        talk = [
+            ("user", f"Tea {at}?"),
+            ("assistant", "Yes."),
+            ("user", "Go on."),
+            ("assistant", "No."),
+        ]
+        for end in (2, 4):
+            messages = [{"role": role, "content": content} for role, content in talk[:end]]
+            rows.append({"messages": messages, "feedback": f"That is wrong, {at} {end}."})
+    built(tmp_path, rows, form="user", held_out=0.3)
+    main, others = parts(tmp_path / "out.jsonl")
+    assert (len(main), len(others)) == (28, 12)
+    first = [{row["prompt"][0]["content"] for row in side} for side in (main, others)]
+    assert first[0].isdisjoint(first[1])
+
+
+def test_where_nothing_can_be_held_out_it_says_so(tmp_path: Path):
+    with pytest.raises(OptionError, match="none can be held out"):
+        built(tmp_path, [{**row, "prompt": "Tea?"} for row in ROWS], held_out=0.1)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_an_empty_group_is_none(tmp_path: Path):
+    record = built(tmp_path, [{**row, "group": ""} for row in ROWS], held_out=0.3).record
+    assert record["prompts_held_out"] == 3
 
 
 def test_what_was_found_fit_is_not_held_against_limits_again(tmp_path: Path):
@@ -193,8 +240,9 @@ def test_what_was_found_fit_is_not_held_against_limits_again(tmp_path: Path):
     assert (record["rows"], record["left_out"]) == (6, {"duplicate": 6})
 
 
-def test_another_s_column_may_have_the_name_of_ours(tmp_path: Path):
-    row = {"prompt": "Two?", "completion": "Three", "feedback": "That is wrong.", "form": "essay"}
+@pytest.mark.parametrize("name", ["feedback", "critique"])
+def test_another_s_column_may_have_the_name_of_ours(tmp_path: Path, name: str):
+    row = {"prompt": "Two?", "completion": "Three", name: "That is wrong.", "form": "essay"}
     built(tmp_path, [row])
     (made,) = io.read(str(tmp_path / "out.jsonl"))
     assert (made["form"], made["prompt"][1]["content"]) == ("role-switched", "Two?")

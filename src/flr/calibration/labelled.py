@@ -206,8 +206,9 @@ def _check_enough(source: str, prompts: int) -> None:
         )
     if prompts < FEWEST_PROMPTS:
         raise UserError(
-            f"{source}: {prompts} prompt{'s have' if prompts > 1 else ' has'} labelled pairs; at "
-            f"least {FEWEST_PROMPTS} were expected, half to learn from and half to measure on"
+            f"{source}: {prompts} prompt{'s have' if prompts > 1 else ' has'} labelled pairs "
+            "(those that begin with the same turn of the user count as one); at least "
+            f"{FEWEST_PROMPTS} were expected, half to learn from and half to measure on"
         )
 
 

@@ -19,12 +19,14 @@ from flr.errors import InputError, OptionError, Problem
 from flr.feedback.cleaning import Cleaned, CleaningOptions, clean
 from flr.feedback.rows import Feedback, feedback_of, row_of
 from flr.feedback.sources import EXPECTED, Found, Rationale, feedback_in
-from flr.messages import RowError, prompt_key
+from flr.messages import RowError, opening_key, prompt_key
 from flr.mined.files import begin, check_places, held_out_of, outputs
 from flr.mined.rows import Made, split
 from flr.runs import Report
 
 RATIONALE = "said of one aspect (--rationales)"
+
+SHARED = "drawn to be held out, but the prompt is in the other file, too"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class WritingOptions:
     user, in the next turn (user)."""
     held_out: float = 0.0
     """Part of the prompts that goes into a second file: for out.jsonl it is out.held-out.jsonl. All
-    rows of a prompt, and of a `group` where they have that column, go together."""
+    rows of a prompt, or of a `group` where they have that column, go together."""
     seed: int = 0
     """Of what is drawn: prompts that are held out, rows that balance scores."""
     split: str | None = None
@@ -133,27 +135,35 @@ def _scores(found: Sequence[Feedback]) -> dict[str, int]:
     return {str(score): counts[score] for score in order}
 
 
-def _prompts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The key of each row's prompt, as its form leaves it."""
-    return [prompt_key(feedback_of(row).conversation) for row in rows]
+def _opening(row: Mapping[str, Any]) -> str:
+    """The key of what a row's conversation begins with, as its form leaves it."""
+    return opening_key(feedback_of(row).conversation.messages)
 
 
-def _tied(rows: Sequence[dict[str, Any]]) -> list[Made]:
-    """The rows, those with one key that share a prompt or a group, be it through other rows."""
-    leaders: dict[str, str] = {}
+def _made(row: Mapping[str, Any]) -> Made:
+    """A row with what is equal for rows that are held out together."""
+    group = row.get("group")
+    return Made(_opening(row) if group in (None, "") else str(group), row)
 
-    def leader(name: str) -> str:
-        while leaders.setdefault(name, name) != name:
-            leaders[name] = name = leaders[leaders[name]]
-        return name
 
-    prompts = _prompts(rows)
-    for prompt, row in zip(prompts, rows, strict=True):
-        if (group := row.get("group")) is not None:
-            # the lesser one leads, so that the order of rows has no say
-            first, second = sorted((leader(prompt), leader(f"group {group}")))
-            leaders[second] = first
-    return [Made(leader(prompt), row) for prompt, row in zip(prompts, rows, strict=True)]
+def _parted(
+    rows: Sequence[Mapping[str, Any]], options: WritingOptions
+) -> tuple[list[Made], list[Made], int]:
+    """Main rows, rows held out, and how many are left out: drawn, but their prompts lie in main.
+
+    Groups may share prompts, and some are shared by very many (`Go on.`): were those held out
+    together, too, then nearly everything would be.
+    """
+    main, drawn = split([_made(row) for row in rows], options.held_out, options.seed)
+    known = {_opening(one.row) for one in main}
+    others = [one for one in drawn if _opening(one.row) not in known]
+    if options.held_out and not others:
+        raise OptionError(
+            f"--held-out {options.held_out}: all prompts lie in one group, or in the other file as "
+            "well, and none can be held out; leave it out, or give --form user, which keeps more "
+            "of a conversation"
+        )
+    return main, others, len(drawn) - len(others)
 
 
 def write(
@@ -173,10 +183,10 @@ def write(
         told: what the record says.
 
     Raises:
+        OptionError: no prompt can be held out.
         OutputError: a file holds something else, or cannot be written.
     """
-    made = _tied([row_of(one, options.form) for one in kept])
-    main, others = split(made, options.held_out, options.seed)
+    main, others, shared = _parted([row_of(one, options.form) for one in kept], options)
     paths = outputs(output, has_held_out=bool(others))
     begin(paths, [one.row for one in others], run_key, force=options.force)
     io.write(output, [one.row for one in main])
@@ -185,10 +195,11 @@ def write(
         "form": options.form,
         "rows": len(main),
         "rows_held_out": len(others),
-        "prompts": len(set(_prompts([one.row for one in main]))),
-        "prompts_held_out": len(set(_prompts([one.row for one in others]))),
+        "left_out": told["left_out"] | ({SHARED: shared} if shared else {}),
+        "prompts": len({_opening(one.row) for one in main}),
+        "prompts_held_out": len({_opening(one.row) for one in others}),
         "held_out": held_out_of(output).name if others else None,
-        "scores": _scores(kept),
+        "scores": _scores([feedback_of(one.row) for one in (*main, *others)]),
         "options": asdict(options),
         "versions": runs.versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -124,7 +124,7 @@ def next_turns(messages: Sequence[Message]) -> Iterator[Feedback]:
         asked = any(one.role == "user" for one in before)
         if message.role == "user" and asked and before[-1].role == "assistant":
             turn += 1
-            about = {"group": opening_key(messages)[:16], "turn": turn}
+            about = {"group": opening_key(messages), "turn": turn}
             yield Feedback(Conversation(tuple(before)), message.content, about)
 
 

@@ -189,7 +189,7 @@ def feedback_in(number: int, value: Any) -> list[Found]:
     if not isinstance(value, Mapping):
         raise RowError("", f"expected an object with columns, got {kind_of(value)}")
     present = {name for name, one in value.items() if one is not None}
-    if "feedback" in present and value.get("form") not in FORMS:
+    if present & {"feedback", "critique"} and value.get("form") not in FORMS:
         present.discard("form")  # it is another's column of that name
     for kind in KINDS:
         if present.issuperset(kind.columns):
