@@ -173,7 +173,7 @@ def prompt_key(conversation: Conversation) -> str:
 
 
 def opening_key(messages: Sequence[Message]) -> str:
-    """A short hash of a conversation up to the user's first turn: one that goes on has the same.
+    """A short hash of the user's first turn: a conversation that goes on has the same.
 
     Example:
         >>> opening_key([Message("user", "Tea?"), Message("assistant", "Yes")]) == opening_key(
@@ -182,7 +182,7 @@ def opening_key(messages: Sequence[Message]) -> str:
         True
     """
     first = next(at for at, one in enumerate(messages) if one.role == "user")
-    return _key(messages[: first + 1])[:16]
+    return _key(messages[first : first + 1])[:16]
 
 
 def _key(messages: Sequence[Message]) -> str:

@@ -74,7 +74,7 @@ def test_balance_keeps_as_many_of_each_as_there_are_of_the_rarest(found: list[fl
         for at, score in enumerate(found)
     ]
     kept = balanced(said, seed)
-    counts, before = (Counter(map(level, some)) for some in (kept, said))
+    counts, before = (Counter(level(one.about) for one in some) for some in (kept, said))
     assert counts == dict.fromkeys(before, min(before.values(), default=0))
     assert kept == [one for one in said if one in kept]
     assert balanced(kept, seed) == kept
@@ -152,7 +152,7 @@ def test_what_the_form_leaves_of_two_prompts_is_one_prompt(tmp_path: Path):
 
     rows = [row(at, system) for at in range(9) for system in ("one", "two", "three")]
     both = [built(tmp_path, rows, f"{form}.jsonl", form=form, held_out=0.3) for form in FORMS]
-    assert [one.record["prompts"] for one in both] == [19, 6]
+    assert [one.record["prompts"] for one in both] == [18, 6]
     main, others = (
         io.read(str(tmp_path / f"role-switched{end}.jsonl")) for end in ("", ".held-out")
     )
@@ -200,34 +200,10 @@ def test_a_prompt_of_nearly_all_logs_does_not_keep_them_from_being_held_out(tmp_
     assert (record["prompts"], record["prompts_held_out"]) == (91, 10)
 
 
-def test_dialogues_that_continue_one_another_are_held_out_together(tmp_path: Path):
-    rows: list[dict[str, Any]] = []
-    for at in range(20):
-        talk = [
-            ("user", f"Tea {at}?"),
-            ("assistant", "Yes."),
-            ("user", "Go on."),
-            ("assistant", "No."),
-        ]
-        for end in (2, 4):
-            messages = [{"role": role, "content": content} for role, content in talk[:end]]
-            rows.append({"messages": messages, "feedback": f"That is wrong, {at} {end}."})
-    built(tmp_path, rows, form="user", held_out=0.3)
-    main, others = parts(tmp_path / "out.jsonl")
-    assert (len(main), len(others)) == (28, 12)
-    first = [{row["prompt"][0]["content"] for row in side} for side in (main, others)]
-    assert first[0].isdisjoint(first[1])
-
-
 def test_where_nothing_can_be_held_out_it_says_so(tmp_path: Path):
-    with pytest.raises(OptionError, match="none can be held out"):
+    with pytest.raises(OptionError, match="nothing can be held out"):
         built(tmp_path, [{**row, "prompt": "Tea?"} for row in ROWS], held_out=0.1)
     assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_an_empty_group_is_none(tmp_path: Path):
-    record = built(tmp_path, [{**row, "group": ""} for row in ROWS], held_out=0.3).record
-    assert record["prompts_held_out"] == 3
 
 
 def test_what_was_found_fit_is_not_held_against_limits_again(tmp_path: Path):
@@ -248,11 +224,11 @@ def test_another_s_column_may_have_the_name_of_ours(tmp_path: Path, name: str):
     assert (made["form"], made["prompt"][1]["content"]) == ("role-switched", "Two?")
 
 
-def test_groups_stay_together(tmp_path: Path):
-    grouped = [{**row, "group": at // 2 % 4} for at, row in enumerate(ROWS)]
-    built(tmp_path, grouped, held_out=0.25)
-    (left,) = {row["group"] for row in io.read(str(tmp_path / "out.held-out.jsonl"))}
-    assert left not in {row["group"] for row in io.read(str(tmp_path / "out.jsonl"))}
+def test_a_misspelt_form_is_told_where_a_row_has_a_critique_too(tmp_path: Path):
+    built(tmp_path, ROWS[:1])
+    (row,) = io.read(str(tmp_path / "out.jsonl"))
+    with pytest.raises(InputError, match="form: expected one of user, role-switched"):
+        built(tmp_path, [{**row, "critique": "Wrong.", "form": "role_switched"}], "two.jsonl")
 
 
 def test_the_same_command_again_does_nothing_and_another_replaces_nothing(tmp_path: Path):

@@ -1,6 +1,6 @@
 """From published feedback to training conversations: read, clean, balance, split by prompt, write.
 
-    rows -> what each says -> what is fit -> as many of each score -> one form -> two files
+    rows -> what each says -> what is fit -> as many of each score -> one form, two files
 
 No model is needed. Everything that is left out is counted, and told.
 """
@@ -17,11 +17,11 @@ from flr import io, runs
 from flr.chat import Form
 from flr.errors import InputError, OptionError, Problem
 from flr.feedback.cleaning import Cleaned, CleaningOptions, clean
-from flr.feedback.rows import Feedback, feedback_of, row_of
+from flr.feedback.parting import Parted, part
+from flr.feedback.rows import Feedback
 from flr.feedback.sources import EXPECTED, Found, Rationale, feedback_in
-from flr.messages import RowError, opening_key, prompt_key
+from flr.messages import RowError, prompt_key
 from flr.mined.files import begin, check_places, held_out_of, outputs
-from flr.mined.rows import Made, split
 from flr.runs import Report
 
 RATIONALE = "said of one aspect (--rationales)"
@@ -37,8 +37,9 @@ class WritingOptions:
     """Who gives the feedback: the assistant, who has asked and was answered (role-switched), or the
     user, in the next turn (user)."""
     held_out: float = 0.0
-    """Part of the prompts that goes into a second file: for out.jsonl it is out.held-out.jsonl. All
-    rows of a prompt, or of a `group` where they have that column, go together."""
+    """Part of the conversations that goes into a second file: for out.jsonl it is
+    out.held-out.jsonl. All rows of a `group` go together, or, without that column, all that begin
+    with the same turn of the user; what still shares a prompt with the first file is left out."""
     seed: int = 0
     """Of what is drawn: prompts that are held out, rows that balance scores."""
     split: str | None = None
@@ -86,9 +87,9 @@ def _read(source: str, options: BuildOptions) -> list[Found]:
     return found
 
 
-def level(one: Feedback) -> int | None:
-    """The score of a feedback as a whole number, the nearest; None where it has none."""
-    score = one.about.get("score")
+def level(about: Mapping[str, Any]) -> int | None:
+    """The score in some columns as a whole number, the nearest; None where there is none."""
+    score = about.get("score")
     return None if score is None else round(score)
 
 
@@ -107,10 +108,10 @@ def balanced(found: Sequence[Feedback], seed: int) -> list[Feedback]:
         >>> scores = (1.0, 1.0, 5.0, 1.2)
         >>> said = [Feedback(Conversation.of("a", "b"), str(at), {"score": score})
         ...         for at, score in enumerate(scores)]
-        >>> sorted(level(one) for one in balanced(said, seed=0))
+        >>> sorted(level(one.about) for one in balanced(said, seed=0))
         [1, 5]
     """
-    levels = [level(one) for one in found]
+    levels = [level(one.about) for one in found]
     if None in levels:
         lacking = levels.count(None)
         raise OptionError(f"--balance needs scores, and {lacking} of {len(found)} items have none")
@@ -128,78 +129,42 @@ def balanced(found: Sequence[Feedback], seed: int) -> list[Feedback]:
     return [one for at, one in enumerate(found) if at in kept]
 
 
-def _scores(found: Sequence[Feedback]) -> dict[str, int]:
+def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """How many there are of each score, from the lowest; those without one last."""
-    counts = Counter(level(one) for one in found)
+    counts = Counter(map(level, rows))
     order = sorted(counts, key=lambda score: (score is None, score))
     return {str(score): counts[score] for score in order}
 
 
-def _opening(row: Mapping[str, Any]) -> str:
-    """The key of what a row's conversation begins with, as its form leaves it."""
-    return opening_key(feedback_of(row).conversation.messages)
-
-
-def _made(row: Mapping[str, Any]) -> Made:
-    """A row with what is equal for rows that are held out together."""
-    group = row.get("group")
-    return Made(_opening(row) if group in (None, "") else str(group), row)
-
-
-def _parted(
-    rows: Sequence[Mapping[str, Any]], options: WritingOptions
-) -> tuple[list[Made], list[Made], int]:
-    """Main rows, rows held out, and how many are left out: drawn, but their prompts lie in main.
-
-    Groups may share prompts, and some are shared by very many (`Go on.`): were those held out
-    together, too, then nearly everything would be.
-    """
-    main, drawn = split([_made(row) for row in rows], options.held_out, options.seed)
-    known = {_opening(one.row) for one in main}
-    others = [one for one in drawn if _opening(one.row) not in known]
-    if options.held_out and not others:
-        raise OptionError(
-            f"--held-out {options.held_out}: all prompts lie in one group, or in the other file as "
-            "well, and none can be held out; leave it out, or give --form user, which keeps more "
-            "of a conversation"
-        )
-    return main, others, len(drawn) - len(others)
-
-
 def write(
-    kept: Sequence[Feedback],
-    output: Path,
-    run_key: str,
-    options: WritingOptions,
-    told: dict[str, Any],
+    parted: Parted, output: Path, run_key: str, options: WritingOptions, told: dict[str, Any]
 ) -> Report:
-    """Writes the conversations in their form, held-out ones beside them.
+    """Writes the main rows, held-out ones beside them, and the record.
 
     Args:
-        kept: what is written.
+        parted: the rows.
         output: the main file.
         run_key: of the run.
         options: form and held-out prompts.
         told: what the record says.
 
     Raises:
-        OptionError: no prompt can be held out.
         OutputError: a file holds something else, or cannot be written.
     """
-    main, others, shared = _parted([row_of(one, options.form) for one in kept], options)
+    main, others = parted.main, parted.held_out
     paths = outputs(output, has_held_out=bool(others))
-    begin(paths, [one.row for one in others], run_key, force=options.force)
-    io.write(output, [one.row for one in main])
+    begin(paths, others, run_key, force=options.force)
+    io.write(output, main)
     record = {
         **told,
         "form": options.form,
         "rows": len(main),
         "rows_held_out": len(others),
-        "left_out": told["left_out"] | ({SHARED: shared} if shared else {}),
-        "prompts": len({_opening(one.row) for one in main}),
-        "prompts_held_out": len({_opening(one.row) for one in others}),
+        "left_out": told["left_out"] | ({SHARED: parted.shared} if parted.shared else {}),
+        "prompts": parted.prompts,
+        "prompts_held_out": parted.prompts_held_out,
         "held_out": held_out_of(output).name if others else None,
-        "scores": _scores([feedback_of(one.row) for one in (*main, *others)]),
+        "scores": _scores([*main, *others]),
         "options": asdict(options),
         "versions": runs.versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -242,18 +207,20 @@ def write_cleaned(
 
     Raises:
         InputError: nothing is left.
+        OptionError: nothing can be held out, and some should be.
         OutputError: OUTPUT cannot be written, or holds something else.
     """
     if not kept:
         reasons = ", ".join(f"{name}: {count}" for name, count in cleaned.left_out.items())
         raise InputError(", ".join(sources), [Problem(None, "", f"nothing is left ({reasons})")])
-    io.check_output(output, [row_of(one, options.form) for one in kept])
+    parted = part(kept, options.form, options.held_out, options.seed)
+    io.check_output(output, [*parted.main, *parted.held_out])
     told = {"inputs": [io.named(source) for source in sources], **_counts(found, cleaned, kept)}
     said = [[asdict(one.conversation), one.text, dict(one.about)] for one in kept]
     asked = {name: value for name, value in asdict(options).items() if name != "force"}
     run_key = runs.key_of({"rows": said, "options": asked, "format": output.suffix, **told})
     before = finished_before(output, run_key, options)
-    return before or write(kept, output, run_key, options, told)
+    return before or write(parted, output, run_key, options, told)
 
 
 def _counts(found: Sequence[Found], cleaned: Cleaned, kept: Sequence[Feedback]) -> dict[str, Any]:

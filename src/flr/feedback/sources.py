@@ -10,8 +10,8 @@ The kind of a row is recognised by its columns; the first of these that are ther
     feedback (or critique), and a conversation         any file
 
 A row with several texts about one response gives as many items. `score` is on the scale of the
-source; None where there is none. What has the same `group` is about one prompt, however differently
-it is put; where there is none, equal prompts are. Reading files is `io`'s, cleaning `cleaning`'s.
+source; None where there is none. What has the same `group` is held out together (`parting`),
+however differently its prompt is put. Reading files is `io`'s, cleaning `cleaning`'s.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ from typing import Any, final
 
 from flr.datasets.rating import FEEDBACKQA_RATINGS, aspects_mean, feedbackqa_answer, judged
 from flr.datasets.raw import RawRow, RawSource, inside, rating_of
-from flr.feedback.rows import FORMS, OWN, Feedback, FoundFit, feedback_of
+from flr.feedback.rows import OWN, Feedback, FoundFit, feedback_of
 from flr.messages import RowError, kind_of, list_of, shown, text_of
 from flr.rows import conversation_in
 from flr.types import Conversation
@@ -189,7 +189,8 @@ def feedback_in(number: int, value: Any) -> list[Found]:
     if not isinstance(value, Mapping):
         raise RowError("", f"expected an object with columns, got {kind_of(value)}")
     present = {name for name, one in value.items() if one is not None}
-    if present & {"feedback", "critique"} and value.get("form") not in FORMS:
+    others = isinstance(value.get("prompt"), str) or isinstance(value.get("completion"), str)
+    if others and present & {"feedback", "critique"}:
         present.discard("form")  # it is another's column of that name
     for kind in KINDS:
         if present.issuperset(kind.columns):
