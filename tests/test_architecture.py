@@ -28,7 +28,7 @@ LAYERS = {
     "doctor policies sampling sample_file noise_floor preferences.checking evaluation evaluation.* "
     "feedback.sources feedback.cleaning",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
-    "mined.figures mining training training.* feedback.building "
+    "mined.figures mining training training.* feedback.building feedback.parting "
     "feedback.logs feedback.rewriting calibration.labelled calibration.learning "
     "calibration.measured calibrating",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
