@@ -1,116 +1,335 @@
-"""Times three ways to score the same rows, side by side in one run.
+"""Times flr and everything that could be taken in its place on the same rows, side by side.
 
     published   one full forward a follow-up, logits of every position, as the published code does;
-                6 of the rows are timed and scaled to all of them
-    batched     the same in right-padded batches of 8, logits of every position; 8 rows are timed
-                and scaled
+                6 rows are timed and scaled to all of them
+    kv-reuse    transformers: the context once, its cache repeated for all follow-ups, these padded
+    lm-eval     lm-evaluation-harness's `hf` model, batches of 8; 8 rows are timed and scaled
+    llama.cpp   the context once, copied to a sequence a follow-up, one unified cache; `4-bit` is
+                smollm2's own packed file, on a line of its own
+    vllm        vLLM's CPU build, `prompt_logprobs`; 8 rows are timed and scaled
     flr         the engine of `flr score`, all rows
 
 The rows are real text: contexts cut from the demo's conversations, follow-ups of the set `default`.
-The three ways take turns; the figure of each is the median of its turns. Prints a table, and as its
-last line one JSON object with the seconds, the ratios and the measured matrix rate.
+One axis is varied at a time from a centre; `wide` is a Llama of hidden size 2048 with 4 layers and
+random weights. All take turns; a ratio is of two neighbours in one turn, and the figure told is the
+median of the turns. What each says of the rows is compared with the published way. Prints a table,
+and as its last line one JSON object with seconds, ratios and the measured matrix rate.
 
-    python benchmarks/scoring.py [--dtypes bf16 fp32] [--turns 2]
+    benchmarks/peers/install.sh ENVIRONMENTS
+    python -m benchmarks.scoring [--peers ENVIRONMENTS] [--dtypes bf16 fp32] [--cases centre ...]
 """
 
 import argparse
+import copy
 import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, PreTrainedModel
 
+from benchmarks.peers import gguf_file
 from flr import demo, devices, followups, models, sources
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
+from flr.engines.prefix_tree import plan
 from flr.runs import versions
 
-CASES = {"100": (100, 1), "400": (400, 1), "1000": (1000, 1), "400 x 8 responses": (400, 8)}
+PEERS = Path(__file__).parent / "peers"
+
 PROMPT_SHARE = 0.25
 """Part of a context that is the prompt, which the responses of a prompt share."""
 
+TIMED = {"published": 6, "lm-eval": 8, "vllm": 8}
+"""Rows that are timed, where not all are."""
 
-def requests_of(tokenizer: Any, context: int, responses: int) -> list[Request]:
-    """Every follow-up of the set `default` after each of some contexts of a given length."""
+CACHED_TOKENS = 65536
+"""Most tokens whose keys and values kv-reuse holds at once."""
+
+WIDE = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is scored: `responses` contexts of a prompt, each of `context` tokens."""
+
+    model: str = "smollm2"
+    context: int = 400
+    followups: int = 120
+    responses: int = 1
+
+
+CASES = {
+    "centre": Case(),
+    "context 100": Case(context=100),
+    "context 1000": Case(context=1000),
+    "context 4000": Case(context=4000),
+    "24 follow-ups": Case(followups=24),
+    "8 responses": Case(responses=8),
+    "wide": Case(model="wide"),
+}
+
+Way = Callable[[Sequence[Request]], tuple[float, list[float]]]
+"""Answers requests: the seconds that it took, and the log-likelihood of each, nats."""
+
+
+def requests_of(tokenizer: Any, case: Case) -> list[Request]:
+    """Every follow-up after each of some contexts."""
     text = "\n\n".join(
         f"{one['prompt']}\n{one['chosen']}\n{one['rejected']}" for one in demo.pairs()
     )
     stream: list[int] = tokenizer(text)["input_ids"]
-    prompt = int(context * PROMPT_SHARE)
+    context, prompt = case.context, int(case.context * PROMPT_SHARE)
     turn = "<|im_end|>\n<|im_start|>user\n"
+    head: list[int] = tokenizer(turn)["input_ids"]
+    asked = followups.load("default").followups
+    chosen = [asked[i * len(asked) // case.followups] for i in range(case.followups)]
     rows: list[Request] = []
-    for number in range(responses):
+    for number in range(case.responses):
         begin = prompt + number * (context - prompt)
         before = tuple(stream[:prompt] + stream[begin : begin + context - prompt])
         assert len(before) == context, "the demo's text is long enough"
-        for followup in followups.load("default").followups:
-            head = tokenizer(turn)["input_ids"]
-            full = tokenizer(turn + followup.text)["input_ids"]
-            row = before[: context - len(head)] + tuple(full)
+        for followup in chosen:
+            row = before[: context - len(head)] + tuple(
+                tokenizer(turn + followup.text)["input_ids"]
+            )
             rows.append(Request(row, context, len(row)))
     return rows
 
 
-def published(model: torch.nn.Module, rows: Sequence[Request]) -> list[float]:
-    """One full forward a row."""
-    return [batched(model, [row])[0] for row in rows]
+def timed(answer: Callable[[Sequence[Request]], list[float]]) -> Way:
+    """The same, with its seconds."""
+
+    def way(rows: Sequence[Request]) -> tuple[float, list[float]]:
+        begun = time.perf_counter()
+        values = answer(rows)
+        return time.perf_counter() - begun, values
+
+    return way
 
 
-def batched(model: torch.nn.Module, rows: Sequence[Request]) -> list[float]:
-    """One full forward for all rows, right-padded."""
-    width = max(len(row.tokens) for row in rows)
-    tokens = torch.zeros(len(rows), width, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for i, row in enumerate(rows):
-        tokens[i, : len(row.tokens)], mask[i, : len(row.tokens)] = torch.tensor(row.tokens), 1
-    with torch.inference_mode():
-        logits = model(input_ids=tokens, attention_mask=mask).logits
-    result: list[float] = []
-    for i, row in enumerate(rows):
-        span = torch.arange(row.start, row.stop)
-        scores = logits[i, span - 1].float().log_softmax(-1)
-        result.append(scores[torch.arange(len(span)), tokens[i, span]].sum().item())
-    return result
+def picked(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Log-likelihood of each target under its row of logits."""
+    scores = logits.float().log_softmax(-1)
+    return scores.gather(-1, targets[..., None])[..., 0]
 
 
-def timed(way: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    begun = time.perf_counter()
-    way()
-    return time.perf_counter() - begun
+def published(model: PreTrainedModel) -> Way:
+    """One full forward a row, logits of every position."""
+
+    @torch.inference_mode()
+    def answer(rows: Sequence[Request]) -> list[float]:
+        values: list[float] = []
+        for row in rows:
+            tokens = torch.tensor(row.tokens)
+            logits = model(input_ids=tokens[None]).logits[0]
+            asked = slice(row.start - 1, row.stop - 1)
+            values.append(picked(logits[asked], tokens[row.start : row.stop]).sum().item())
+        return values
+
+    return timed(answer)
 
 
-def measure(
-    model: torch.nn.Module, engine: HFEngine, rows: Sequence[Request], turns: int
-) -> dict[str, float]:
-    """Median seconds of each way for all rows, and the largest difference of flr to published."""
-    some, more = list(rows[:: len(rows) // 6])[:6], list(rows[:: len(rows) // 8])[:8]
-    own = engine.loglikelihoods(rows)
-    truth = dict(zip(map(id, some), published(model, some), strict=True))
-    differences = [
-        abs(answer.total - truth[id(row)]) / answer.tokens
-        for row, answer in zip(rows, own, strict=True)
-        if id(row) in truth
-    ]
-    seconds: dict[str, list[float]] = {"published": [], "batched": [], "flr": []}
-    for _ in range(turns):
-        seconds["flr"].append(timed(lambda: engine.loglikelihoods(rows)))
-        seconds["published"].append(timed(lambda: published(model, some)) * len(rows) / len(some))
-        seconds["batched"].append(timed(lambda: batched(model, more)) * len(rows) / len(more))
-    return {
-        **{name: statistics.median(values) for name, values in seconds.items()},
-        "largest_difference": max(differences),
-    }
+def kv_reuse(model: PreTrainedModel) -> Way:
+    """Each context once, its keys and values repeated for the follow-ups, which are padded."""
+
+    def scores(group: Sequence[Request], cache: DynamicCache) -> list[float]:
+        start = group[0].start
+        width = max(row.stop for row in group) - start
+        tokens = torch.zeros(len(group), width + 1, dtype=torch.long)
+        mask = torch.zeros(len(group), start - 1 + width, dtype=torch.long)
+        for i, row in enumerate(group):
+            tokens[i, : row.stop - start + 1] = torch.tensor(row.tokens[start - 1 :])
+            mask[i, : row.stop - 1] = 1
+        cache.batch_repeat_interleave(len(group))
+        logits = model(input_ids=tokens[:, :-1], attention_mask=mask, past_key_values=cache).logits
+        return (picked(logits, tokens[:, 1:]) * mask[:, start - 1 :]).sum(-1).tolist()
+
+    @torch.inference_mode()
+    def answer(rows: Sequence[Request]) -> list[float]:
+        values: list[float] = []
+        for group in by_context(rows):
+            before = torch.tensor(group[0].tokens[: group[0].start - 1])
+            cache = model(input_ids=before[None], logits_to_keep=1).past_key_values
+            size = max(1, CACHED_TOKENS // len(before))
+            for first in range(0, len(group), size):
+                values += scores(group[first : first + size], copy.deepcopy(cache))
+        return values
+
+    return timed(answer)
+
+
+def by_context(rows: Sequence[Request]) -> Iterator[list[Request]]:
+    """Rows of one context, which stand side by side."""
+    group: list[Request] = []
+    for row in rows:
+        if group and row.tokens[: row.start] != group[0].tokens[: group[0].start]:
+            yield group
+            group = []
+        group.append(row)
+    yield group
+
+
+def of_flr(engine: HFEngine) -> Way:
+    """The engine of `flr score`."""
+    return timed(lambda rows: [answer.total for answer in engine.loglikelihoods(rows)])
+
+
+@contextmanager
+def peer(environments: Path, name: str, *arguments: str) -> Iterator[tuple[Way, dict[str, str]]]:
+    """A program of `benchmarks/peers` in its environment, and the versions that it told."""
+    program = {"llama-cpp": "run_llama_cpp.py", "lm-eval": "run_lm_eval.py", "vllm": "run_vllm.py"}
+    command = [environments / name / "bin" / "python", PEERS / program[name], *arguments]
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    process = subprocess.Popen(
+        list(map(str, command)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=offline,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    source, target = process.stdout, process.stdin
+
+    def reply() -> dict[str, Any]:
+        line = source.readline()
+        assert line, f"{name} ended: {process.wait()}"
+        return json.loads(line)
+
+    def way(rows: Sequence[Request]) -> tuple[float, list[float]]:
+        job = {"rows": [[row.tokens[: row.stop], row.start] for row in rows]}
+        print(json.dumps(job), file=target, flush=True)
+        answer = reply()
+        return answer["seconds"], answer["values"]
+
+    try:
+        yield way, reply()["versions"]
+    finally:
+        target.close()
+        process.wait()
+
+
+def spaced(rows: Sequence[Request], count: int | None) -> list[Request]:
+    """Some of the rows, evenly spaced; all where none are counted."""
+    if count is None or count >= len(rows):
+        return list(rows)
+    return [rows[i * len(rows) // count] for i in range(count)]
+
+
+def measure(ways: Mapping[str, Way], rows: Sequence[Request], turns: int) -> dict[str, Any]:
+    """Seconds of each way for all rows, turn by turn, and its largest difference to published."""
+    shown = spaced(rows, TIMED["published"])
+    truth = dict(zip(map(id, shown), ways["published"](shown)[1], strict=True))
+    found: dict[str, Any] = {}
+    for turn in range(-1, turns):  # the first warms up: allocators, caches, what is compiled
+        for name, way in ways.items():
+            some = spaced(rows, TIMED.get(name))
+            if turn < 0 and name == "published":
+                continue
+            seconds, values = way(some)
+            own = found.setdefault(name, {"seconds": [], "largest_difference": 0.0})
+            differences = [
+                abs(value - truth[id(row)]) / (row.stop - row.start)
+                for row, value in zip(some, values, strict=True)
+                if id(row) in truth
+            ]
+            own["largest_difference"] = max(differences, default=0.0)
+            if turn >= 0:
+                own["seconds"].append(seconds * len(rows) / len(some))
+    for name, own in found.items():
+        pairs = zip(own["seconds"], found["flr"]["seconds"], strict=True)
+        own["over_flr"] = statistics.median(theirs / ours for theirs, ours in pairs)
+        own["rows_timed"] = min(TIMED.get(name, len(rows)), len(rows))
+    return found
 
 
 def matrix_rate(dtype: torch.dtype) -> float:
-    """GFLOP/s of a product of the model's own shape, measured now."""
-    a, b = torch.randn(1024, 576, dtype=dtype), torch.randn(1536, 576, dtype=dtype)
-    times = [timed(lambda: torch.nn.functional.linear(a, b)) for _ in range(60)]
-    return 2 * 1024 * 576 * 1536 / statistics.median(times[10:]) / 1e9
+    """The best GFLOP/s of some products, measured now: what no model can be faster than."""
+    best = 0.0
+    for m, k, n in ((1024, 576, 1536), (2048, 2048, 2048), (2048, 2048, 8192)):
+        a, b = torch.randn(m, k, dtype=dtype), torch.randn(n, k, dtype=dtype)
+        for _ in range(12):
+            begun = time.perf_counter()
+            torch.nn.functional.linear(a, b)
+            best = max(best, 2 * m * k * n / (time.perf_counter() - begun) / 1e9)
+    return best
+
+
+def work(model: PreTrainedModel, rows: Sequence[Request]) -> float:
+    """Floating-point operations of unique tokens times weights, and of unique scored positions."""
+    made = plan(
+        [row.tokens[: row.stop - 1] for row in rows],
+        [slice(row.start - 1, row.stop - 1) for row in rows],
+        budget=1 << 40,
+    )
+    config: Any = model.config
+    head = config.vocab_size * config.hidden_size
+    body = model.num_parameters() - head * (1 if config.tie_word_embeddings else 2)
+    scored = len(np.unique(np.concatenate(made.nodes)))
+    return 2.0 * (body * len(made.tokens) + head * scored)
+
+
+def load(name: str, dtype: str) -> PreTrainedModel:
+    """smollm2, or the wide model with random weights."""
+    if name == "smollm2":
+        return models.load(sources.locate(name), dtype=dtype, device="cpu")
+    torch.manual_seed(0)
+    config = LlamaConfig(**WIDE)
+    return AutoModelForCausalLM.from_config(config, dtype=devices.DTYPES[dtype]).eval()
+
+
+def started(
+    stack: ExitStack,
+    environments: Path,
+    name: str,
+    model: PreTrainedModel,
+    folder: Path,
+    dtype: str,
+) -> tuple[dict[str, Way], dict[str, str]]:
+    """Every peer in an environment of its own, with the same weights."""
+    threads = str(torch.get_num_threads())
+    model.save_pretrained(folder)
+    models.load_tokenizer(sources.locate("smollm2")).save_pretrained(folder)
+    gguf_file.write(model, folder / "model.gguf")
+    torch_dtype = str(model.dtype).removeprefix("torch.")
+    f32 = ["f32"] if dtype == "fp32" else []
+    asked = {
+        "llama.cpp": ("llama-cpp", str(folder / "model.gguf"), threads, *f32),
+        "lm-eval": ("lm-eval", str(folder), torch_dtype, threads),
+        "vllm": ("vllm", str(folder), torch_dtype, threads),
+    }
+    if name == "smollm2" and dtype == "bf16":
+        smollm2 = sources.locate("smollm2")
+        packed = smollm2.folder / str(smollm2.gguf)
+        asked["llama.cpp 4-bit"] = ("llama-cpp", str(packed), threads)
+    ways: dict[str, Way] = {}
+    told: dict[str, str] = {}
+    for peer_name, (environment, *arguments) in asked.items():
+        way, own = stack.enter_context(peer(environments, environment, *arguments))
+        ways[peer_name] = way
+        told |= own
+    return ways, told
 
 
 def main() -> None:
@@ -118,47 +337,63 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--peers", type=Path, help="folder that peers/install.sh has made")
     parser.add_argument(
         "--dtypes", nargs="+", default=["bf16", "fp32"], choices=list(devices.DTYPES)
     )
-    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--output", "-o", type=Path, help="writes the JSON object after every case")
     options = parser.parse_args()
-    source = sources.locate("smollm2")
-    tokenizer = models.load_tokenizer(source)
-    result: dict[str, object] = {
+    tokenizer = models.load_tokenizer(sources.locate("smollm2"))
+    result: dict[str, Any] = {
         "date": date.today().isoformat(),
         "versions": versions(),
         "machine": devices.describe_device("cpu"),
         "threads": torch.get_num_threads(),
         "followups": "default",
-        "published_rows_timed": 6,
-        "batched_rows_timed": 8,
     }
-    print("seconds for 120 follow-ups after each response; ratios to flr")
     for dtype in options.dtypes:
-        model = models.load(source, dtype=dtype, device="cpu")
-        engine = HFEngine(model)
-        rate = matrix_rate(devices.DTYPES[dtype])
-        print(f"\n{dtype}, {rate:.0f} GFLOP/s in a 1024 x 576 x 1536 product")
-        cases: dict[str, object] = {}
-        for name, (context, responses) in CASES.items():
-            found = measure(
-                model, engine, requests_of(tokenizer, context, responses), options.turns
-            )
-            ratios = {
-                f"{way}_over_flr": found[way] / found["flr"] for way in ("published", "batched")
-            }
-            cases[name] = {**found, **ratios}
-            print(
-                f"  context {name:18} published {found['published']:8.2f} "
-                f"({ratios['published_over_flr']:5.1f}x)   batched {found['batched']:8.2f} "
-                f"({ratios['batched_over_flr']:5.1f}x)   flr {found['flr']:6.2f}   "
-                f"largest difference {found['largest_difference']:.1e} nats/token",
-                flush=True,
-            )
-        result[dtype] = {"gflops": rate, "cases": cases}
+        for name in ("smollm2", "wide"):
+            cases = {one: CASES[one] for one in options.cases if CASES[one].model == name}
+            if not cases:
+                continue
+            model = load(name, dtype)
+            with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+                ways = {
+                    "flr": of_flr(HFEngine(model)),
+                    "published": published(model),
+                    "kv-reuse": kv_reuse(model),
+                }
+                if options.peers:
+                    theirs, told = started(stack, options.peers, name, model, Path(folder), dtype)
+                    ways |= theirs
+                    result["versions"] |= told
+                for case_name, case in cases.items():
+                    rows = requests_of(tokenizer, case)
+                    rate = matrix_rate(devices.DTYPES[dtype])
+                    found = measure(ways, rows, options.turns)
+                    flops = work(model, rows)
+                    share = flops / statistics.median(found["flr"]["seconds"]) / 1e9 / rate
+                    one = {"gflops": rate, "share": share, "case": asdict(case), "ways": found}
+                    result.setdefault(dtype, {})[case_name] = one
+                    show(dtype, case_name, one)
+                    if options.output:
+                        options.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     print(json.dumps(result))
 
 
+def show(dtype: str, name: str, told: Mapping[str, Any]) -> None:
+    """Prints one case."""
+    print(f"\n{name}, {dtype}: {told['gflops']:.0f} GFLOP/s in products, flr {told['share']:.0%}")
+    for way, own in told["ways"].items():
+        seconds = statistics.median(own["seconds"])
+        print(
+            f"  {way:16} {seconds:9.2f} s {own['over_flr']:7.2f}x   largest difference "
+            f"{own['largest_difference']:.1e} nats/token",
+            flush=True,
+        )
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
