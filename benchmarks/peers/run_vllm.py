@@ -13,7 +13,7 @@ from worker import Row, serve
 
 os.environ["VLLM_CPU_KVCACHE_SPACE"] = "2"  # GiB: left alone it takes nearly all memory there is
 
-from vllm import LLM, SamplingParams  # noqa: E402
+from vllm import LLM, SamplingParams
 
 
 def main(folder: str, dtype: str, _threads: str) -> None:
