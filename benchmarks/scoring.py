@@ -40,7 +40,7 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, PreTrainedModel
 
 from benchmarks.peers import gguf_file
-from flr import demo, devices, followups, models, sources
+from flr import demo, devices, followups, models, sources, speed
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.engines.prefix_tree import plan
@@ -264,30 +264,16 @@ def measure(ways: Mapping[str, Way], rows: Sequence[Request], turns: int) -> dic
     return found
 
 
-def matrix_rate(dtype: torch.dtype) -> float:
-    """The best GFLOP/s of some products, measured now: what no model can be faster than."""
-    best = 0.0
-    for m, k, n in ((1024, 576, 1536), (2048, 2048, 2048), (2048, 2048, 8192)):
-        a, b = torch.randn(m, k, dtype=dtype), torch.randn(n, k, dtype=dtype)
-        for _ in range(12):
-            begun = time.perf_counter()
-            torch.nn.functional.linear(a, b)
-            best = max(best, 2 * m * k * n / (time.perf_counter() - begun) / 1e9)
-    return best
-
-
 def work(model: PreTrainedModel, rows: Sequence[Request]) -> float:
-    """Floating-point operations of unique tokens times weights, and of unique scored positions."""
+    """Floating-point operations of unique tokens and unique scored positions with the weights."""
     made = plan(
         [row.tokens[: row.stop - 1] for row in rows],
         [slice(row.start - 1, row.stop - 1) for row in rows],
         budget=1 << 40,
     )
-    config: Any = model.config
-    head = config.vocab_size * config.hidden_size
-    body = model.num_parameters() - head * (1 if config.tie_word_embeddings else 2)
-    scored = len(np.unique(np.concatenate(made.nodes)))
-    return 2.0 * (body * len(made.tokens) + head * scored)
+    found = speed.flops(model, len(made.tokens), len(np.unique(np.concatenate(made.nodes))))
+    assert found, "a dense model"
+    return found
 
 
 def load(name: str, dtype: str) -> PreTrainedModel:
@@ -371,7 +357,7 @@ def main() -> None:
                     result["versions"] |= told
                 for case_name, case in cases.items():
                     rows = requests_of(tokenizer, case)
-                    rate = matrix_rate(devices.DTYPES[dtype])
+                    rate = speed.matrix_rate(model.dtype, model.device) / 1e9
                     found = measure(ways, rows, options.turns)
                     flops = work(model, rows)
                     share = flops / statistics.median(found["flr"]["seconds"]) / 1e9 / rate

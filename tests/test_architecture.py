@@ -21,7 +21,7 @@ LAYERS = {
     "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows "
     "feedback.sentences feedback.topics feedback.rules feedback.wording calibration "
     "calibration.fitting calibration.choosing calibration.pruning calibration.learned",
-    2: "files sources devices models engines engines.* reading writing hub io runs "
+    2: "files sources devices speed models engines engines.* reading writing hub io runs "
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
     "loop_state feedback.template calibration.probability",
     3: "measuring scoring options loading workers filling blocks score_record scored score_file "
@@ -38,10 +38,10 @@ LAYERS = {
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
 
 ROOMS = {
-    "torch": "devices models loading workers engines.attention engines.head engines.hf "
+    "torch": "devices speed models loading workers engines.attention engines.head engines.hf "
     "engines.sharing engines.classifier engines.divergence generators.hf training.trl "
     "integrations.openrlhf",
-    "transformers": "models engines.* generators.hf loading policies training.trl "
+    "transformers": "models speed engines.* generators.hf loading policies training.trl "
     "training.watching",
     "huggingface_hub": "sources",
     "peft": "models training.trl",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flr import doctor, followups
+from flr import doctor, followups, speed
 from flr.chat import Renderer
 from flr.doctor import COMPARED, CONVERSATIONS, SMALL_BUDGET, examine
 from flr.engines.base import LogLikelihood, Request
@@ -32,6 +32,11 @@ def renderer(max_tokens: int | None = None) -> Renderer:
 def scorer_of(name: str) -> Scorer:
     model = build(name, vocab_size=512, max_position_embeddings=2048)
     return Scorer(HFEngine(model), renderer(), SHORT)
+
+
+@pytest.fixture(autouse=True)
+def _small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "SIZES", {"cpu": ((8, 4, 2),)})
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,15 @@ def test_rates_are_of_one_run(scorer: Scorer) -> None:
     )
     assert again.requests_by_path == {"shared": ASKED}  # not those of both examinations
     assert found.speedup == found.asked_rate / found.plain_rate > 0
+
+
+def test_the_share_is_of_what_the_weights_multiply(scorer: Scorer) -> None:
+    found = examine(scorer)
+    tally = scorer.engine.tally
+    work = speed.flops(scorer.engine.model, tally.tokens_run, tally.positions)
+    seconds = tally.tokens_run / found.run_rate
+    assert math.isclose(found.flops, work / seconds, rel_tol=1e-9)
+    assert found.share == found.flops / found.matrix_rate > 0
 
 
 def test_conversations_exercise_trunks_and_kept_prefixes(scorer: Scorer) -> None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from flr import devices, template_report
+from flr import devices, speed, template_report
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
 from flr.errors import OptionError, RenderError
@@ -95,6 +95,9 @@ class Diagnosis:
         asked_rate: tokens of the requests, one full row each, by the seconds of scoring them.
         run_rate: tokens that went through the model, by the same seconds.
         plain_rate: as `asked_rate`, of rows scored alone.
+        flops: floating-point operations a second of the model's weights in the same run; None where
+            they cannot be counted (a model of experts, packed weights).
+        matrix_rate: those of plain products of matrices, measured in the same minute.
         dtype: of the model's weights.
         device: kind of processor.
         architecture: class and number of parameters of the model.
@@ -115,6 +118,8 @@ class Diagnosis:
     asked_rate: float
     run_rate: float
     plain_rate: float
+    flops: float | None
+    matrix_rate: float
     dtype: str
     device: str
     architecture: str
@@ -135,6 +140,11 @@ class Diagnosis:
     def speedup(self) -> float:
         """How many times faster scoring was than each row alone."""
         return self.asked_rate / self.plain_rate
+
+    @property
+    def share(self) -> float | None:
+        """What part of the machine's limit scoring reached (`flr.speed`)."""
+        return None if self.flops is None else self.flops / self.matrix_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +237,7 @@ def examine(scorer: Scorer, conversations: Sequence[Conversation] = CONVERSATION
     alone, alone_seconds = _timed(HFEngine(model, share=False, batch_tokens=1), sample)
     small = HFEngine(model, batch_tokens=min(SMALL_BUDGET, engine.batch_tokens))
     differences = np.abs([scored[asked.sample] - alone, _means(small, sample) - alone])
+    work = speed.flops(model, engine.tally.tokens_run, engine.tally.positions)
     return Diagnosis(
         path=_path(engine),
         requests_by_path=dict(engine.tally.paths),
@@ -241,6 +252,8 @@ def examine(scorer: Scorer, conversations: Sequence[Conversation] = CONVERSATION
         asked_rate=engine.tally.tokens_asked / seconds,
         run_rate=engine.tally.tokens_run / seconds,
         plain_rate=sum(len(request.tokens) for request in sample) / alone_seconds,
+        flops=None if work is None else work / seconds,
+        matrix_rate=speed.matrix_rate(model.dtype, model.device),
         dtype=str(model.dtype).removeprefix("torch."),
         device=devices.describe_device(str(model.device)),
         architecture=f"{type(model).__name__}, {model.num_parameters() / 1e6:.4g} M parameters",

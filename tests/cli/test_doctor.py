@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AttentionInterface
 
+from flr import speed
 from flr.cli.main import run
 from flr.doctor import CONVERSATIONS
 from flr.engines import attention
@@ -36,8 +37,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+def _wide_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(speed, "SIZES", {"cpu": ((8, 4, 2),)})
 
 
 @pytest.fixture
@@ -58,6 +60,7 @@ def test_a_right_model_passes(llama: str, capsys: pytest.CaptureFixture[str]) ->
     said = " ".join(capsys.readouterr().out.split())
     assert "LlamaForCausalLM" in said
     assert "float32" in said
+    assert "of the machine's limit: the model's weights" in said
     # 24 follow-ups a conversation: the set `short`, unless another is named
     shared = f"({24 * len(CONVERSATIONS)} shared)"
     assert (

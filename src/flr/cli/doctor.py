@@ -34,8 +34,8 @@ def doctor(*, options: Annotated[DoctorOptions, Parameter(name="*")] = DoctorOpt
 
     Scores a few conversations as `flr score` does and a sample of their follow-ups one at a time,
     and prints the largest difference, the noise floor (the same follow-ups in other batches), the
-    path taken and why, what the chat template does, and the rate. Exit code 1 where the difference
-    is above max(1e-4, 3 times the floor) nats a token.
+    path taken and why, what the chat template does, the rate, and its share of the machine's limit.
+    Exit code 1 where the difference is above max(1e-4, 3 times the floor) nats a token.
 
     Args:
         options: the model, and how it is scored.
@@ -128,3 +128,13 @@ def _numbers(found: Diagnosis) -> Iterator[Line]:
         f"time {found.plain_rate:,.0f} tokens/s: {found.speedup:.3g} times as fast",
         "",
     )
+    limit = f"products of matrices {found.matrix_rate / 1e9:,.0f} GFLOP/s"
+    if found.flops is None or found.share is None:
+        yield "share", f"not known: a model of experts, or packed weights; {limit}", ""
+    else:
+        yield (
+            "share",
+            f"{found.share:.0%} of the machine's limit: the model's weights "
+            f"{found.flops / 1e9:,.0f} GFLOP/s, {limit}",
+            "",
+        )

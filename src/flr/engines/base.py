@@ -92,23 +92,29 @@ class Tally:
     Args:
         tokens_run: tokens that went through the model.
         tokens_asked: tokens that the same requests hold, one row each.
+        positions: hidden states that met the vocabulary.
         paths: number of requests by the name of the path that answered them.
     """
 
     tokens_run: int = 0
     tokens_asked: int = 0
+    positions: int = 0
     paths: dict[str, int] = field(default_factory=dict[str, int])
 
-    def add(self, path: str, requests: int, tokens_run: int, tokens_asked: int) -> None:
+    def add(
+        self, path: str, requests: int, tokens_run: int, tokens_asked: int, positions: int = 0
+    ) -> None:
         """Adds the work of one call."""
         self.tokens_run += tokens_run
         self.tokens_asked += tokens_asked
+        self.positions += positions
         self.paths[path] = self.paths.get(path, 0) + requests
 
     def merge(self, other: "Tally") -> None:
         """Adds the work of another tally."""
         self.tokens_run += other.tokens_run
         self.tokens_asked += other.tokens_asked
+        self.positions += other.positions
         for path, requests in other.paths.items():
             self.paths[path] = self.paths.get(path, 0) + requests
 

@@ -191,15 +191,15 @@ class HFEngine(Engine):
             chosen = [i for i, taken in enumerate(shared) if taken is on]
             if chosen:
                 part = reads.select(chosen)
-                result[:, reads.places(chosen)], run = way(part)
-                self.tally.add(name, len(chosen), run, sum(map(len, part.rows)))
+                result[:, reads.places(chosen)], run, positions = way(part)
+                self.tally.add(name, len(chosen), run, sum(map(len, part.rows)), positions)
         return result
 
     @torch.inference_mode()
     def _shared(
         self, reads: _Reads, budget: int | None = None
-    ) -> tuple[Float[np.ndarray, "2 read"], int]:
-        """All rows through one prefix tree; also the number of tokens run."""
+    ) -> tuple[Float[np.ndarray, "2 read"], int, int]:
+        """All rows through one prefix tree; also how many tokens were run and positions read."""
         made = plan(reads.rows, reads.wanted, budget=budget or self.batch_tokens)
         node, ids = reads.flat(made.nodes)
         result = np.empty((2, len(ids)), np.float32)
@@ -215,13 +215,14 @@ class HFEngine(Engine):
                 )
                 if run.calls == 0:
                     raise NotShareable(NO_INTERFACE)
-        return result, len(made.tokens)
+        return result, len(made.tokens), len(np.unique(node))
 
     @torch.inference_mode()
-    def _plain(self, reads: _Reads) -> tuple[Float[np.ndarray, "2 read"], int]:
-        """Every row in full, in padded batches; also the number of tokens run, padding included."""
+    def _plain(self, reads: _Reads) -> tuple[Float[np.ndarray, "2 read"], int, int]:
+        """Every row in full, in padded batches; also how many tokens were run, padding included,
+        and positions read."""
         result = np.empty((2, sum(map(len, reads.ids))), np.float32)
-        tokens_run = 0
+        tokens_run = positions = 0
         for batch in self._batches(reads.rows):
             part = reads.select(batch)
             width = len(part.rows[0])
@@ -234,7 +235,8 @@ class HFEngine(Engine):
             here = reads.places(batch)
             result[:, here] = self._head.read(tokens, *part.flat(nodes), attention_mask=mask)
             tokens_run += tokens.numel()
-        return result, tokens_run
+            positions += sum(map(len, nodes))
+        return result, tokens_run, positions
 
     def _batches(self, rows: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
         """Indices of rows by falling length, as many at a time as the budget holds when padded."""
@@ -261,10 +263,10 @@ class HFEngine(Engine):
         reads = _probe(stem, self.model.config.get_text_config().vocab_size)
         try:
             # A budget that cuts the stem, so that kept keys have their part in the comparison.
-            shared, _ = self._shared(reads, budget=PROBE_TOKENS // 2)
+            shared, *_ = self._shared(reads, budget=PROBE_TOKENS // 2)
         except NotShareable as refusal:
             return Sharing(0, str(refusal))
-        plain, _ = self._plain(reads)
+        plain, *_ = self._plain(reads)
         difference = float(np.abs((shared[0] - shared[1]) - (plain[0] - plain[1])).mean())
         if difference > PROBE_TOLERANCE.get(self.model.dtype, 0.3):
             return Sharing(0, f"on a probe it differed from plain by {difference:.2g} nats a token")

@@ -1,0 +1,76 @@
+"""How near to the machine's limit a model runs: its multiplications over those of plain products.
+
+    flops = 2 * (body * tokens run + head * positions read)
+
+`body` are the weights that every token meets, `head` those of the projection to the vocabulary,
+which only positions with a scored token meet. Attention, whose cost grows with the context, is not
+counted, nor is anything that is no product of matrices: so the share says what part of the time the
+weights alone would need.
+"""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+SIZES = {"cpu": ((1024, 576, 1536), (2048, 2048, 2048)), "cuda": ((8192, 8192, 8192),)}
+"""Rows, inner and outer width of the products that are timed, by kind of device."""
+
+TIMES = 8
+"""How often each is timed."""
+
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """The best rate of some products, FLOP/s, measured now: no model can be faster."""
+    return max(_rate(size, dtype, device) for size in SIZES.get(device.type, SIZES["cpu"]))
+
+
+@torch.inference_mode()
+def _rate(size: tuple[int, int, int], dtype: torch.dtype, device: torch.device) -> float:
+    """The rate of the fastest of some equal products, FLOP/s."""
+    rows, inner, outer = size
+    states = torch.randn(rows, inner, device=device, dtype=dtype)
+    weights = torch.randn(outer, inner, device=device, dtype=dtype)
+    seconds = min(_seconds(states, weights) for _ in range(TIMES))
+    return 2 * rows * inner * outer / seconds
+
+
+def _seconds(states: Tensor, weights: Tensor) -> float:
+    begun = time.perf_counter()
+    result = nn.functional.linear(states, weights)
+    if result.is_cuda:
+        torch.cuda.synchronize(result.device)
+    return time.perf_counter() - begun
+
+
+def flops(model: PreTrainedModel, tokens: int, positions: int) -> float | None:
+    """Floating-point operations of a model's weights on some tokens.
+
+    Args:
+        model: any causal language model.
+        tokens: how many went through it.
+        positions: how many of them met the vocabulary.
+
+    Returns:
+        None for a model of experts, of which a token meets a few only, and for packed weights.
+    """
+    config: Any = model.config.get_text_config()
+    if any(getattr(config, name, None) for name in _EXPERTS):
+        return None
+    head = model.get_output_embeddings()
+    if head is None:
+        return None
+    body = 0
+    for part in model.modules():
+        if part is head or isinstance(part, nn.Embedding):
+            continue
+        for weight in part.parameters(recurse=False):
+            if not weight.is_floating_point():
+                return None
+            body += weight.numel() if weight.dim() > 1 else 0
+    weight: Any = head.weight
+    return 2.0 * (body * tokens + weight.numel() * positions)
