@@ -39,8 +39,8 @@ LAYERS = {
 
 ROOMS = {
     "torch": "devices speed models loading workers engines.attention engines.head engines.hf "
-    "engines.sharing engines.classifier engines.divergence generators.hf training.trl "
-    "integrations.openrlhf",
+    "engines.linear engines.sharing engines.classifier engines.divergence generators.hf "
+    "training.trl integrations.openrlhf",
     "transformers": "models speed engines.* generators.hf loading policies training.trl "
     "training.watching",
     "huggingface_hub": "sources",

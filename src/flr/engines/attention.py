@@ -5,8 +5,9 @@ step; the step's pieces (`flr.engines.prefix_tree`) say which ranges attend to w
 an ordinary attention that also returns its log-sum-exp, and two disjoint parts of one softmax
 merge exactly:
 
+    share = exp(lse_2) / (exp(lse_1) + exp(lse_2)) = sigmoid(lse_2 - lse_1)
+    out = (1 - share) * out_1 + share * out_2
     lse = log(exp(lse_1) + exp(lse_2))
-    out = exp(lse_1 - lse) * out_1 + exp(lse_2 - lse) * out_2
 
 so no mask over the whole step is ever built and no model code is copied. What is not plain causal
 attention is refused here by name (`NotShareable`), never approximated.
@@ -194,10 +195,9 @@ def _merge(
     other_lse: Float[Tensor, "H q"],
 ) -> None:
     """Merges attention over other keys into `out` and `lse`, in place (formula above)."""
-    total = torch.logaddexp(lse, other_lse)
-    out.mul_((lse - total).exp_()[..., None])
-    out.addcmul_(other_out.float(), (other_lse - total).exp_()[..., None])
-    lse.copy_(total)
+    share = torch.sigmoid(other_lse - lse)
+    out.lerp_(other_out.float(), share[..., None])
+    torch.logaddexp(lse, other_lse, out=lse)
 
 
 def _keep(run: TreeRun, k: Float[Tensor, "G N D"], v: Float[Tensor, "G N V"]) -> None:

@@ -131,9 +131,13 @@ def _pick(
     node: Int[np.ndarray, " read"],
     ids: Int[np.ndarray, " read"],
 ) -> Float[np.ndarray, "2 read"]:
-    """The logits asked for, and the log-sum-exp beside each."""
+    """The logits asked for, and the log-sum-exp beside each.
+
+    One fused pass over the vocabulary gives log p = logit - log-sum-exp; `logsumexp` makes six.
+    """
     here, there = (torch.from_numpy(index).to(logits.device) for index in (node, ids))
-    return torch.stack([logits[here, there], logits.logsumexp(-1)[here]]).cpu().numpy()
+    asked = logits[here, there]
+    return torch.stack([asked, asked - logits.log_softmax(-1)[here, there]]).cpu().numpy()
 
 
 @contextmanager

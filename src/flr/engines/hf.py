@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 from flr.engines.attention import NotShareable, attending
 from flr.engines.base import Engine, LogitRequest, LogLikelihood, Request
 from flr.engines.head import Head
+from flr.engines.linear import Linears
 from flr.engines.prefix_tree import plan
 from flr.engines.sharing import (
     NO_INTERFACE,
@@ -106,6 +107,7 @@ class HFEngine(Engine):
         self.batch_tokens = batch_tokens or BATCH_TOKENS[kind]
         self.max_tokens = longest_row(config)
         self._head = Head(model, HEAD_ELEMENTS[kind])
+        self._linears = Linears(model)
         self._changing_rope = changing_rope(config)
         self.sharing = Sharing(0, "sharing was switched off")
         if share:
@@ -204,7 +206,7 @@ class HFEngine(Engine):
         node, ids = reads.flat(made.nodes)
         result = np.empty((2, len(ids)), np.float32)
         self._reset_rope()
-        with attending(self.model, made) as run:
+        with self._linears.taken_over(), attending(self.model, made) as run:
             for step in made.steps:
                 run.enter(step)
                 tokens = torch.from_numpy(made.tokens[step.start : step.stop])[None]
