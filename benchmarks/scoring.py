@@ -276,7 +276,7 @@ def work(model: PreTrainedModel, rows: Sequence[Request]) -> float:
     return found
 
 
-def load(name: str, dtype: str) -> PreTrainedModel:
+def load(name: str, dtype: devices.Dtype) -> PreTrainedModel:
     """smollm2, or the wide model with random weights."""
     if name == "smollm2":
         return models.load(sources.locate(name), dtype=dtype, device="cpu")

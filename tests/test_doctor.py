@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -87,11 +88,13 @@ def test_rates_are_of_one_run(scorer: Scorer) -> None:
 
 def test_the_share_is_of_what_the_weights_multiply(scorer: Scorer) -> None:
     found = examine(scorer)
-    tally = scorer.engine.tally
-    work = speed.flops(scorer.engine.model, tally.tokens_run, tally.positions)
+    tally, model = scorer.engine.tally, cast("HFEngine", scorer.engine).model
+    work = speed.flops(model, tally.tokens_run, tally.positions)
     seconds = tally.tokens_run / found.run_rate
+    assert work
+    assert found.flops
     assert math.isclose(found.flops, work / seconds, rel_tol=1e-9)
-    assert found.share == found.flops / found.matrix_rate > 0
+    assert found.share == found.flops / found.matrix_rate
 
 
 def test_conversations_exercise_trunks_and_kept_prefixes(scorer: Scorer) -> None:

@@ -1,5 +1,7 @@
 """How much multiplying a model needs: counted by hand on tiny models."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from tests.engines.tiny import build
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_weights_are_counted_where_a_token_meets_them(tied: bool):
-    model = build("llama", tie_word_embeddings=tied)
+    model: Any = build("llama", tie_word_embeddings=tied)
     config = model.config
     width, inner = config.hidden_size, config.intermediate_size
     keys = config.num_key_value_heads * config.head_dim
@@ -22,14 +24,12 @@ def test_weights_are_counted_where_a_token_meets_them(tied: bool):
 
 
 def test_of_experts_and_packed_weights_nothing_is_known():
-    model = build("llama")
+    model: Any = build("llama")
     model.config.num_local_experts = 4
     assert speed.flops(model, 1, 1) is None
-    packed = build("llama")
-    weight = packed.get_submodule("model.layers.0.mlp.up_proj").weight
-    packed.get_submodule("model.layers.0.mlp.up_proj").weight = torch.nn.Parameter(
-        weight.to(torch.int8), requires_grad=False
-    )
+    packed: Any = build("llama")
+    layer = packed.model.layers[0].mlp.up_proj
+    layer.weight = torch.nn.Parameter(layer.weight.to(torch.int8), requires_grad=False)
     assert speed.flops(packed, 1, 1) is None
 
 

@@ -1,5 +1,7 @@
 """Linear layers by oneDNN: the numbers of torch's own, and the model as it was afterwards."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def model(dtype: torch.dtype = torch.float32) -> nn.Module:
+def model(dtype: torch.dtype = torch.float32) -> Any:
     torch.manual_seed(0)
     layers = (nn.Linear(24, 40), nn.ReLU(), nn.Linear(40, 16, bias=False))
     return nn.Sequential(*layers).to(dtype).eval()
@@ -55,7 +57,7 @@ def test_what_others_have_changed_is_left_alone():
     class Own(nn.Linear):
         pass
 
-    made = nn.Sequential(Own(4, 4), nn.Linear(4, 4), nn.Linear(4, 4, dtype=torch.float64))
+    made: Any = nn.Sequential(Own(4, 4), nn.Linear(4, 4), nn.Linear(4, 4, dtype=torch.float64))
     theirs = made[1].forward = lambda states: states
     with Linears(made).taken_over():
         assert "forward" not in made[0].__dict__

@@ -92,14 +92,14 @@ class Tally:
     Args:
         tokens_run: tokens that went through the model.
         tokens_asked: tokens that the same requests hold, one row each.
-        positions: hidden states that met the vocabulary.
         paths: number of requests by the name of the path that answered them.
+        positions: hidden states that met the vocabulary.
     """
 
     tokens_run: int = 0
     tokens_asked: int = 0
-    positions: int = 0
     paths: dict[str, int] = field(default_factory=dict[str, int])
+    positions: int = 0
 
     def add(
         self, path: str, requests: int, tokens_run: int, tokens_asked: int, positions: int = 0
