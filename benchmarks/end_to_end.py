@@ -1,0 +1,132 @@
+"""What `flr score` costs beside the model: start-up, the share of its time inside forwards, memory.
+
+    startup     one row, several times: all of it but the time inside forwards
+    share       1,000 rows, two responses each: time inside forwards over all time
+    memory      peak of 100 and of 10,000 rows, with a tiny random model: what the rows need
+    context     peak of one response after 4,000 tokens, beside that of loading the model alone
+
+Every figure is of a process of its own, the command line as users type it; forwards are timed where
+hidden states and logits are made (`flr.engines.head.Head.read`). Rows are the demo's conversations
+with a number in each, so that no prompt is there twice.
+
+    python -m benchmarks.end_to_end [--only startup share ...] -o RESULT.json
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from flr import demo, devices, io, runs
+from tests.tiny_model import save_tiny_model
+
+CHILD = """
+import json, resource, sys, time
+from flr.engines.head import Head
+inside, read = 0.0, Head.read
+def timed(*given, **named):
+    global inside
+    begun = time.perf_counter()
+    try:
+        return read(*given, **named)
+    finally:
+        inside += time.perf_counter() - begun
+Head.read = timed
+from flr.cli.main import run
+code = run(sys.argv[2:])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+told = {"code": code, "seconds": time.time() - float(sys.argv[1]), "inside": inside, "peak": peak}
+print(json.dumps(told))
+"""
+
+
+def measured(
+    rows: Sequence[Mapping[str, Any]], *options: str, followups: str = "short"
+) -> dict[str, Any]:
+    """Seconds in all and inside forwards, and the peak (MiB), of `flr score` on some rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in.jsonl"
+        io.write(source, rows)
+        output = str(Path(folder) / "out.jsonl")
+        command = ["score", str(source), "-o", output, "--set", followups, *options]
+        child = [sys.executable, "-c", CHILD, str(time.time()), *command]
+        told = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE).stdout)
+    assert told.pop("code") == 0
+    return told
+
+
+def conversations(count: int) -> list[dict[str, Any]]:
+    """Rows of two responses each."""
+    pairs = [one for one in demo.pairs() if isinstance(one["prompt"], str)]
+    return [
+        {
+            "prompt": f"Request {at}. {pairs[at % len(pairs)]['prompt']}",
+            "responses": [pairs[at % len(pairs)][side] for side in ("chosen", "rejected")],
+        }
+        for at in range(count)
+    ]
+
+
+def startup() -> dict[str, Any]:
+    """Of one row, three times; the first of them may unpack the model."""
+    runs_of_one = [measured(conversations(1)) for _ in range(3)]
+    return {"runs": runs_of_one, "seconds": [one["seconds"] - one["inside"] for one in runs_of_one]}
+
+
+def share() -> dict[str, Any]:
+    """Of 1,000 rows."""
+    found = measured(conversations(1000))
+    return {**found, "share": found["inside"] / found["seconds"]}
+
+
+def memory() -> dict[str, Any]:
+    """Of 100 rows and of 10,000, tiny model."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_tiny_model(Path(folder))
+        counts = (100, 10_000)
+        return {str(count): measured(conversations(count), "--model", folder) for count in counts}
+
+
+def context() -> dict[str, Any]:
+    """Of one response to a prompt of about 4,000 tokens, and of one to a short prompt."""
+    text = " ".join(one["chosen"] for one in demo.pairs())
+    long = {"prompt": (text * 20)[:18_000], "responses": ["I see."]}
+    return {
+        "short": measured([{"prompt": "Hello.", "responses": ["I see."]}], followups="default"),
+        "long": measured([long], followups="default"),
+    }
+
+
+MEASURES = {"startup": startup, "share": share, "memory": memory, "context": context}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", default=list(MEASURES), choices=list(MEASURES))
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    result: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "command": "python -m benchmarks.end_to_end",
+        "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
+        "versions": runs.versions(),
+    }
+    for name in given.only:
+        result[name] = MEASURES[name]()
+        print(name, json.dumps(result[name]), flush=True)
+        given.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
