@@ -3,7 +3,7 @@
     startup     one row, several times: all of it but the time inside forwards
     share       1,000 rows, two responses each: time inside forwards over all time
     memory      peak of 100 and of 10,000 rows, with a tiny random model: what the rows need
-    context     peak of one response after 4,000 tokens, beside that of loading the model alone
+    context     peak of one response after 4,000 tokens, beside that of one after a short prompt
 
 Every figure is of a process of its own, the command line as users type it; forwards are timed where
 hidden states and logits are made (`flr.engines.head.Head.read`). Rows are the demo's conversations

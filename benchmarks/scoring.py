@@ -11,8 +11,8 @@
 
 The rows are real text: contexts cut from the demo's conversations, follow-ups of the set `default`.
 One axis is varied at a time from a centre; `wide` is a Llama of hidden size 2048 with 4 layers and
-random weights. All take turns; a ratio is of two neighbours in one turn, and the figure told is the
-median of the turns. What each says of the rows is compared with the published way. Prints a table,
+random weights. All take turns; a ratio is of one turn, and the figure told is the median of the
+turns. What each says of the rows is compared with the published way. Prints a table,
 and as its last line one JSON object with seconds, ratios and the measured matrix rate.
 
     benchmarks/peers/install.sh ENVIRONMENTS

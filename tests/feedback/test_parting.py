@@ -67,9 +67,19 @@ def test_groups_that_begin_alike_are_parted_and_keep_what_is_their_own():
     assert (len(parted.main), len(parted.held_out), parted.shared) == (90, 10, 0)
 
 
-def test_an_empty_group_is_none():
-    all_said = [said([f"Tea {at}?", "Yes."], group="") for at in range(10)]
+@pytest.mark.parametrize("empty", ["", None, float("nan")])
+def test_an_empty_group_is_none(empty: Any):
+    all_said = [said([f"Tea {at}?", "Yes."], group=empty) for at in range(10)]
     assert len(part(all_said, "user", share=0.3, seed=0).held_out) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_are_groups_and_zero_is_one(seed: int):
+    all_said = [said([f"Tea {at}?", "Yes."], group=at % 2) for at in range(10)]
+    parted = part(all_said, "user", share=0.5, seed=seed)
+    assert (len(parted.main), len(parted.held_out)) == (5, 5)
+    main, others = sides(parted, "group")
+    assert main.isdisjoint(others)
 
 
 @pytest.mark.parametrize("form", FORMS)

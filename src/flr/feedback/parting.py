@@ -37,10 +37,15 @@ class Parted:
     shared: int
 
 
+def _group(value: Any) -> str:
+    """A group's name; empty where there is none. 0 is one, NaN an empty cell of a table."""
+    return "" if value is None or value != value else str(value)
+
+
 def _talks(said: Sequence[Feedback]) -> list[str]:
     """The talk of each feedback."""
     openings = [opening_key(one.conversation.messages) for one in said]
-    groups = [str(one.about.get("group") or "") for one in said]
+    groups = [_group(one.about.get("group")) for one in said]
     of_opening: dict[str, str] = {}
     for opening, group in zip(openings, groups, strict=True):
         if group:
