@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     result: dict[str, Any] = {
         "date": date.today().isoformat(),
-        "command": "python -m benchmarks.end_to_end",
+        "command": f"python -m benchmarks.end_to_end --only {' '.join(given.only)}",
         "machine": f"{platform.machine()}, {devices.describe_device('cpu')}",
         "versions": runs.versions(),
     }

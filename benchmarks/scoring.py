@@ -1,13 +1,14 @@
 """Times flr and everything that could be taken in its place on the same rows, side by side.
 
     published   one full forward a follow-up, logits of every position, as the published code does;
-                6 rows are timed and scaled to all of them
+                8 rows are timed and scaled to all of them
     kv-reuse    transformers: the context once, its cache repeated for all follow-ups, these padded
     lm-eval     lm-evaluation-harness's `hf` model, batches of 8; 8 rows are timed and scaled
     llama.cpp   the context once, copied to a sequence a follow-up, one unified cache; `4-bit` is
                 smollm2's own packed file, on a line of its own
     vllm        vLLM's CPU build, `prompt_logprobs`; 8 rows are timed and scaled
     flr         the engine of `flr score`, all rows
+    flr-as-laid the same, without weights laid out for oneDNN (`flr.engines.linear`)
 
 The rows are real text: contexts cut from the demo's conversations, follow-ups of the set `default`.
 One axis is varied at a time from a centre; `wide` is a Llama of hidden size 2048 with 4 layers and
@@ -43,6 +44,7 @@ from benchmarks.peers import gguf_file
 from flr import demo, devices, followups, models, sources, speed
 from flr.engines.base import Request
 from flr.engines.hf import HFEngine
+from flr.engines.linear import Linears
 from flr.engines.prefix_tree import plan
 from flr.runs import versions
 
@@ -51,8 +53,8 @@ PEERS = Path(__file__).parent / "peers"
 PROMPT_SHARE = 0.25
 """Part of a context that is the prompt, which the responses of a prompt share."""
 
-TIMED = {"published": 6, "lm-eval": 8, "vllm": 8}
-"""Rows that are timed, where not all are."""
+TIMED = {"published": 8, "lm-eval": 8, "vllm": 8}
+"""Rows that are timed, where not all are; the same ones, so that all can be compared."""
 
 CACHED_TOKENS = 65536
 """Most tokens whose keys and values kv-reuse holds at once."""
@@ -195,6 +197,13 @@ def of_flr(engine: HFEngine) -> Way:
     return timed(lambda rows: [answer.total for answer in engine.loglikelihoods(rows)])
 
 
+def as_laid(model: PreTrainedModel) -> HFEngine:
+    """An engine that leaves the linear layers to torch."""
+    engine = HFEngine(model)
+    engine._linears = Linears(torch.nn.Identity())
+    return engine
+
+
 @contextmanager
 def peer(environments: Path, name: str, *arguments: str) -> Iterator[tuple[Way, dict[str, str]]]:
     """A program of `benchmarks/peers` in its environment, and the versions that it told."""
@@ -254,7 +263,7 @@ def measure(ways: Mapping[str, Way], rows: Sequence[Request], turns: int) -> dic
                 for row, value in zip(some, values, strict=True)
                 if id(row) in truth
             ]
-            own["largest_difference"] = max(differences, default=0.0)
+            own["largest_difference"] = max([own["largest_difference"], *differences])
             if turn >= 0:
                 own["seconds"].append(seconds * len(rows) / len(some))
     for name, own in found.items():
@@ -348,6 +357,7 @@ def main() -> None:
             with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
                 ways = {
                     "flr": of_flr(HFEngine(model)),
+                    "flr-as-laid": of_flr(as_laid(model)),
                     "published": published(model),
                     "kv-reuse": kv_reuse(model),
                 }

@@ -96,7 +96,7 @@ class Diagnosis:
         run_rate: tokens that went through the model, by the same seconds.
         plain_rate: as `asked_rate`, of rows scored alone.
         flops: floating-point operations a second of the model's weights in the same run; None where
-            they cannot be counted (a model of experts, packed weights).
+            they cannot be counted (`flr.speed.flops`).
         matrix_rate: those of plain products of matrices, measured in the same minute.
         dtype: of the model's weights.
         device: kind of processor.

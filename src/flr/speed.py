@@ -23,7 +23,9 @@ SIZES = {"cpu": ((1024, 576, 1536), (2048, 2048, 2048)), "cuda": ((8192, 8192, 8
 TIMES = 8
 """How often each is timed."""
 
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+_PACKED = (torch.int8, torch.uint8, torch.int32)
+
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -58,21 +60,26 @@ def flops(model: PreTrainedModel, tokens: int, positions: int) -> float | None:
         positions: how many of them met the vocabulary.
 
     Returns:
-        None for a model of experts, of which a token meets a few only, and for packed weights.
+        None where they cannot be counted: for a model of experts, of which a token meets a few
+        only; for one that sees or hears, too; and for packed weights.
     """
     config: Any = model.config.get_text_config()
-    if any(getattr(config, name, None) for name in _EXPERTS):
-        return None
     head = model.get_output_embeddings()
-    if head is None:
+    of_parts = config is not model.config or any(getattr(config, name, None) for name in _EXPERTS)
+    if of_parts or head is None or any(_is_packed(part) for part in model.modules()):
         return None
-    body = 0
-    for part in model.modules():
-        if part is head or isinstance(part, nn.Embedding):
-            continue
-        for weight in part.parameters(recurse=False):
-            if not weight.is_floating_point():
-                return None
-            body += weight.numel() if weight.dim() > 1 else 0
+    body = sum(
+        weight.numel()
+        for part in model.modules()
+        if part is not head and not isinstance(part, nn.Embedding)
+        for weight in part.parameters(recurse=False)
+        if weight.dim() > 1
+    )
     weight: Any = head.weight
     return 2.0 * (body * tokens + weight.numel() * positions)
+
+
+def _is_packed(part: nn.Module) -> bool:
+    """Whether a part holds a matrix of small integers, as its weight or beside it."""
+    held = (*part.parameters(recurse=False), *part.buffers(recurse=False))
+    return any(one.dim() > 1 and one.dtype in _PACKED for one in held)

@@ -32,9 +32,10 @@ def test_every_way_says_the_same(monkeypatch: pytest.MonkeyPatch, cached: int):
         "published": scoring.published(model),
         "kv-reuse": scoring.kv_reuse(model),
         "flr": scoring.of_flr(HFEngine(model)),
+        "flr-as-laid": scoring.of_flr(scoring.as_laid(model)),
     }
     found = {name: way(ROWS)[1] for name, way in ways.items()}
-    for name in ("kv-reuse", "flr"):
+    for name in ("kv-reuse", "flr", "flr-as-laid"):
         np.testing.assert_allclose(found[name], found["published"], atol=1e-4)
 
 

@@ -89,10 +89,15 @@ def test_every_architecture_equals_the_plain_full_forward(name, device):
     assert largest(engine, requests, expected) < TOLERANCE
     paths = {"shared": sharable, "plain": len(requests) - sharable}
     assert engine.tally.paths == {path: count for path, count in paths.items() if count}
+    shared = [r for r in requests if engine.sharing.takes(r.tokens[:-1])]
+    scored = {r.tokens[:at] for r in shared for at in range(r.start, r.stop)}
+    alone = sum(r.stop - r.start for r in requests if r not in shared)
+    assert engine.tally.positions == len(scored) + alone
     assert largest(HFEngine(model, batch_tokens=4096), requests, expected) < TOLERANCE
     plain = HFEngine(model, batch_tokens=200, share=False)
     assert largest(plain, requests, expected) < TOLERANCE
     assert plain.tally.paths == {"plain": len(requests)}
+    assert plain.tally.positions == sum(r.stop - r.start for r in requests)
     # Frequencies that depend on the length have not stuck: short rows after long ones.
     assert largest(engine, requests[:10], expected[:10]) < TOLERANCE
 

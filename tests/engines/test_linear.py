@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from flr.engines import linear
 from flr.engines.linear import Linears
 from tests.engines.tiny import build
 
-pytestmark = pytest.mark.skipif(
+needs_onednn = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this build of torch is without oneDNN"
 )
 
@@ -21,6 +22,7 @@ def model(dtype: torch.dtype = torch.float32) -> Any:
     return nn.Sequential(*layers).to(dtype).eval()
 
 
+@needs_onednn
 @pytest.mark.parametrize("most", [0, 2**30])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 129)])
@@ -32,12 +34,16 @@ def test_products_are_those_of_torch(
     made = model(dtype)
     states = torch.randn(*shape, 24, dtype=dtype)
     expected = made(states)
+    native = dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     with Linears(made).taken_over():
+        assert ("forward" in made[0].__dict__) == native
         found = made(states)
-    accuracy = 1e-5 if dtype == torch.float32 else 2e-2
-    torch.testing.assert_close(found, expected, atol=accuracy, rtol=accuracy)
+    if dtype == torch.bfloat16:
+        assert torch.equal(found, expected), "the same kernel"
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
+@needs_onednn
 @pytest.mark.parametrize("failing", [False, True])
 def test_layers_are_as_they_were_afterwards(failing: bool):
     made = build("llama")
@@ -53,6 +59,7 @@ def test_layers_are_as_they_were_afterwards(failing: bool):
     assert not any("forward" in layer.__dict__ for layer in layers)
 
 
+@needs_onednn
 def test_what_others_have_changed_is_left_alone():
     class Own(nn.Linear):
         pass
@@ -66,6 +73,7 @@ def test_what_others_have_changed_is_left_alone():
     assert made[1].forward is theirs
 
 
+@needs_onednn
 def test_weights_that_change_are_laid_out_anew():
     made = model()
     linears = Linears(made)
@@ -81,6 +89,7 @@ def test_weights_that_change_are_laid_out_anew():
     assert not torch.allclose(found, before)
 
 
+@needs_onednn
 def test_what_is_replaced_later_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     made = model()
     linears = Linears(made)
@@ -89,3 +98,42 @@ def test_what_is_replaced_later_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     with linears.taken_over():
         assert made[0].forward is theirs
     assert made[0].forward is theirs
+
+
+@needs_onednn
+@pytest.mark.parametrize("inference", [True, False])
+def test_changes_behind_autograd_s_back_are_seen(inference: bool):
+    """As PEFT merges an adapter, and in-place changes of a model that was built for inference."""
+    with torch.inference_mode(inference):
+        made = model()
+    linears = Linears(made)
+    states = torch.randn(5, 24)
+    with torch.inference_mode():
+        with linears.taken_over():
+            made(states)
+        made[0].weight.data += torch.randn(40, 24)
+        with linears.taken_over():
+            found = made(states)
+        torch.testing.assert_close(found, made(states), atol=1e-5, rtol=1e-5)
+
+
+def test_what_a_hook_computes_and_what_is_empty_is_left_alone():
+    pruned = prune.l1_unstructured(nn.Linear(4, 4), "weight", amount=2)
+    empty = nn.Linear(4, 4)
+    empty.weight = nn.Parameter(torch.empty(0, 4))
+    made = nn.Sequential(pruned, empty)
+    with Linears(made).taken_over():
+        assert not any("forward" in layer.__dict__ for layer in made)
+
+
+def test_a_build_without_onednn_multiplies_as_it_did(monkeypatch: pytest.MonkeyPatch):
+    def lacking(*_: object) -> None:
+        raise AttributeError("no such operation")
+
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(type(torch.ops.mkldnn), "__getattr__", lacking)
+    made = model()
+    states = torch.randn(5, 24)
+    with Linears(made).taken_over():
+        found = made(states)
+    assert torch.equal(found, made(states))

@@ -67,7 +67,7 @@ def test_groups_that_begin_alike_are_parted_and_keep_what_is_their_own():
     assert (len(parted.main), len(parted.held_out), parted.shared) == (90, 10, 0)
 
 
-@pytest.mark.parametrize("empty", ["", None, float("nan")])
+@pytest.mark.parametrize("empty", ["", None, float("nan"), []])
 def test_an_empty_group_is_none(empty: Any):
     all_said = [said([f"Tea {at}?", "Yes."], group=empty) for at in range(10)]
     assert len(part(all_said, "user", share=0.3, seed=0).held_out) == 3

@@ -130,7 +130,8 @@ def _numbers(found: Diagnosis) -> Iterator[Line]:
     )
     limit = f"products of matrices {found.matrix_rate / 1e9:,.0f} GFLOP/s"
     if found.flops is None or found.share is None:
-        yield "share", f"not known: a model of experts, or packed weights; {limit}", ""
+        reason = "a model of experts or of several kinds of input, or packed weights"
+        yield "share", f"not known: {reason}; {limit}", ""
     else:
         yield (
             "share",

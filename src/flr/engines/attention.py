@@ -195,6 +195,7 @@ def _merge(
     other_lse: Float[Tensor, "H q"],
 ) -> None:
     """Merges attention over other keys into `out` and `lse`, in place (formula above)."""
+    other_lse = other_lse.float()  # that of a model in fp64 is not
     share = torch.sigmoid(other_lse - lse)
     out.lerp_(other_out.float(), share[..., None])
     torch.logaddexp(lse, other_lse, out=lse)

@@ -8,7 +8,8 @@ Two paths answer the same requests:
 
 The plain path is right for every model. The shared one is taken for rows where it equals the plain
 one (`sharing`); what a configuration does not tell, a small comparison at construction does. On
-both, hidden states meet the vocabulary only where a scored token is predicted (`head`).
+both, hidden states meet the vocabulary only where a scored token is predicted (`head`). On a CPU
+the shared path leaves the linear layers' products to oneDNN (`linear`).
 """
 
 from collections.abc import Iterator, Sequence

@@ -25,8 +25,7 @@ class Linears:
 
     Args:
         model: in evaluation mode; only plain `nn.Linear` on a CPU is taken, and nothing whose
-            `forward` somebody has replaced. Weights may change later, but not behind autograd's
-            back (`weight.data.add_(...)`): such a change of a laid-out weight is not seen.
+            `forward` somebody has replaced. Its weights may change later.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -34,37 +33,39 @@ class Linears:
         weights = [layer.weight for layer in self._layers]
         size = sum(weight.numel() * weight.element_size() for weight in weights)
         self._lays_out = size <= LAID_OUT_BYTES
-        self._laid_out: dict[int, tuple[tuple[int, ...], Tensor]] = {}
+        self._laid_out: dict[nn.Linear, tuple[Any, Tensor]] = {}
 
     @contextmanager
     def taken_over(self) -> Iterator[None]:
         """Lets oneDNN do the products, and leaves the layers as they were afterwards."""
         layers = [layer for layer in self._layers if _can_be_taken(layer)]
-        product = torch.ops.mkldnn._linear_pointwise
         try:
-            for at, layer in enumerate(layers):
-                own = partial(_apply, product, self._weight(at, layer), layer.bias)
-                layer.__dict__["forward"] = own
+            for layer in layers:
+                layer.__dict__["forward"] = partial(_product, self._weight(layer), layer.bias)
             yield
         finally:
             for layer in layers:
                 layer.__dict__.pop("forward", None)
 
-    def _weight(self, at: int, layer: nn.Linear) -> Tensor:
+    def _weight(self, layer: nn.Linear) -> Tensor:
         """A layer's weight, laid out anew where it is another than before."""
         weight = layer.weight
         if not self._lays_out:
             return weight
-        state = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-        if at not in self._laid_out or self._laid_out[at][0] != state:
-            self._laid_out[at] = state, torch.ops.mkldnn._reorder_linear_weight(weight.detach())
-        return self._laid_out[at][1]
+        state = _state(weight)
+        if layer not in self._laid_out or self._laid_out[layer][0] != state:
+            laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
+            self._laid_out[layer] = state, laid_out
+        return self._laid_out[layer][1]
 
 
 def _can_be_taken(part: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether this is a layer whose product oneDNN can do in its place."""
     return (
         type(part) is nn.Linear
         and "forward" not in part.__dict__
+        and type(part.weight) is nn.Parameter  # no packed one, and none that a hook computes
+        and part.weight.numel() > 0
         and part.weight.device.type == "cpu"
         and part.weight.dtype in _DTYPES
         and torch.backends.mkldnn.is_available()
@@ -72,5 +73,15 @@ def _can_be_taken(part: nn.Module) -> TypeGuard[nn.Linear]:
     )
 
 
-def _apply(product: Any, weight: Tensor, bias: Tensor | None, states: Tensor) -> Tensor:
-    return product(states, weight, bias, "none", [], "")
+def _state(weight: Tensor) -> tuple[int, list[float]]:
+    """What tells a weight from what it was: autograd's count of changes, and some elements.
+
+    The count does not see changes through `weight.data`, as in merging an adapter; elements do.
+    """
+    rows, columns = (max(1, size // 8) for size in weight.shape)
+    version = 0 if weight.is_inference() else weight._version
+    return version, weight.detach()[::rows, ::columns].flatten().tolist()
+
+
+def _product(weight: Tensor, bias: Tensor | None, states: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")

@@ -38,8 +38,9 @@ class Parted:
 
 
 def _group(value: Any) -> str:
-    """A group's name; empty where there is none. 0 is one, NaN an empty cell of a table."""
-    return "" if value is None or value != value else str(value)
+    """A group's name; empty where there is none. 0 is one, NaN an empty cell."""
+    empty = value is None or value != value or value in ([], {})
+    return "" if empty else str(value)
 
 
 def _talks(said: Sequence[Feedback]) -> list[str]:
