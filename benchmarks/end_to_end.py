@@ -2,10 +2,12 @@
 
     startup     one row, several times: all of it but the time inside forwards
     share       1,000 rows, two responses each: time inside forwards over all time
+    rows        seconds of 25 to 400 rows, two responses each
+    responses   64 responses, 1 to 16 of a prompt: seconds of each inside forwards
     memory      peak of 100 and of 10,000 rows, with a tiny random model: what the rows need
     context     peak of one response after 4,000 tokens, beside that of one after a short prompt
 
-Every figure is of a process of its own, the command line as users type it; forwards are timed where
+`rows` and `responses` are drawn, too: RESULT-rows.svg and RESULT-responses.svg. Every figure is of a process of its own, the command line as users type it; forwards are timed where
 hidden states and logits are made (`flr.engines.head.Head.read`). Rows are the demo's conversations
 with a number in each, so that no prompt is there twice.
 
@@ -23,6 +25,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from flr import demo, devices, io, runs
 from tests.tiny_model import save_tiny_model
@@ -86,6 +91,49 @@ def share() -> dict[str, Any]:
     return {**found, "share": found["inside"] / found["seconds"]}
 
 
+def rows() -> dict[str, Any]:
+    """By number of rows; every row is as long as the others of the same place in the demo."""
+    return {str(count): measured(conversations(count)) for count in (25, 50, 100, 200, 400)}
+
+
+RESPONSES = 64
+
+
+def sharing(count: int) -> list[dict[str, Any]]:
+    """The same 64 responses of about 100 tokens, `count` to a prompt of about 300."""
+    text = " ".join(one[side] for one in demo.pairs() for side in ("chosen", "rejected"))
+    said = [text[at * 300 : at * 300 + 500] for at in range(RESPONSES)]
+    return [
+        {"prompt": f"Request {at}. {text[:1500]}", "responses": said[at : at + count]}
+        for at in range(0, RESPONSES, count)
+    ]
+
+
+def responses() -> dict[str, Any]:
+    """By number of responses that share a prompt."""
+    return {str(count): measured(sharing(count)) for count in (1, 2, 4, 8, 16)}
+
+
+def drawn(points: Mapping[float, float], across: str, up: str, file: Path) -> None:
+    """A line through points, from zero."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(list(points), list(points.values()), marker="o")
+    axes.set(xlabel=across, ylabel=up, xlim=(0, None), ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+
+
+def draw(name: str, found: Mapping[str, Any], file: Path) -> None:
+    """What `rows` or `responses` found."""
+    if name == "rows":
+        seconds = {int(count): one["seconds"] for count, one in found.items()}
+        drawn(seconds, "Rows of two responses", "Seconds of flr score", file)
+    else:
+        seconds = {int(count): one["inside"] / RESPONSES for count, one in found.items()}
+        drawn(seconds, "Responses that share a prompt", "Seconds in forwards per response", file)
+
+
 def memory() -> dict[str, Any]:
     """Of 100 rows and of 10,000, tiny model."""
     with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +152,15 @@ def context() -> dict[str, Any]:
     }
 
 
-MEASURES = {"startup": startup, "share": share, "memory": memory, "context": context}
+MEASURES = {
+    "startup": startup,
+    "share": share,
+    "rows": rows,
+    "responses": responses,
+    "memory": memory,
+    "context": context,
+}
+DRAWN = ("rows", "responses")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -125,6 +181,8 @@ def main(arguments: Sequence[str]) -> int:
         result[name] = MEASURES[name]()
         print(name, json.dumps(result[name]), flush=True)
         given.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        if name in DRAWN:
+            draw(name, result[name], given.output.with_name(f"{given.output.stem}-{name}.svg"))
     return 0
 
 

@@ -7,8 +7,8 @@ smollm2 in fp32 answers the demo's prompts, each run a process of its own:
     drawn        four responses at temperature 0.7 through vLLM, twice from nothing, and once with
                  another seed: whether the files are the same bytes
 
-    benchmarks/sampling_vllm.sh ENVIRONMENT
-    ENVIRONMENT/bin/python benchmarks/sampling_vllm.py -o RESULT.json
+    benchmarks/peers/install.sh ENVIRONMENTS vllm
+    ENVIRONMENTS/vllm/bin/python benchmarks/sampling_vllm.py -o RESULT.json
 
 Exit code 1 where fewer than nine of ten likeliest responses are the same (near ties of logits fall
 either way), the files differ for one seed, or do not for two.

@@ -6,7 +6,7 @@
     lm-eval     lm-evaluation-harness's `hf` model, batches of 8; 8 rows are timed and scaled
     llama.cpp   the context once, copied to a sequence a follow-up, one unified cache; `4-bit` is
                 smollm2's own packed file, on a line of its own
-    vllm        vLLM's CPU build, `prompt_logprobs`; 8 rows are timed and scaled
+    vllm        vLLM's CPU build, `prompt_logprobs`, each context once by its prefix cache
     flr         the engine of `flr score`, all rows
     flr-as-laid the same, without weights laid out for oneDNN (`flr.engines.linear`)
 
@@ -24,6 +24,7 @@ import argparse
 import copy
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -53,8 +54,11 @@ PEERS = Path(__file__).parent / "peers"
 PROMPT_SHARE = 0.25
 """Part of a context that is the prompt, which the responses of a prompt share."""
 
-TIMED = {"published": 8, "lm-eval": 8, "vllm": 8}
+TIMED = {"published": 8, "lm-eval": 8}
 """Rows that are timed, where not all are; the same ones, so that all can be compared."""
+
+WARM_UP = 24
+"""Rows, evenly spaced, that each way answers before the first turn."""
 
 CACHED_TOKENS = 65536
 """Most tokens whose keys and values kv-reuse holds at once."""
@@ -206,7 +210,10 @@ def as_laid(model: PreTrainedModel) -> HFEngine:
 
 @contextmanager
 def peer(environments: Path, name: str, *arguments: str) -> Iterator[tuple[Way, dict[str, str]]]:
-    """A program of `benchmarks/peers` in its environment, and the versions that it told."""
+    """A program of `benchmarks/peers` in its environment, and the versions that it told.
+
+    It and its children are stopped while others are timed: some wait for work in a busy loop.
+    """
     program = {"llama-cpp": "run_llama_cpp.py", "lm-eval": "run_lm_eval.py", "vllm": "run_vllm.py"}
     command = [environments / name / "bin" / "python", PEERS / program[name], *arguments]
     offline = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
@@ -216,6 +223,7 @@ def peer(environments: Path, name: str, *arguments: str) -> Iterator[tuple[Way, 
         stdout=subprocess.PIPE,
         env=offline,
         text=True,
+        start_new_session=True,
     )
     assert process.stdin
     assert process.stdout
@@ -228,13 +236,18 @@ def peer(environments: Path, name: str, *arguments: str) -> Iterator[tuple[Way, 
 
     def way(rows: Sequence[Request]) -> tuple[float, list[float]]:
         job = {"rows": [[row.tokens[: row.stop], row.start] for row in rows]}
+        os.killpg(process.pid, signal.SIGCONT)
         print(json.dumps(job), file=target, flush=True)
         answer = reply()
+        os.killpg(process.pid, signal.SIGSTOP)
         return answer["seconds"], answer["values"]
 
     try:
-        yield way, reply()["versions"]
+        told = reply()["versions"]
+        os.killpg(process.pid, signal.SIGSTOP)
+        yield way, told
     finally:
+        os.killpg(process.pid, signal.SIGCONT)
         target.close()
         process.wait()
 
@@ -251,11 +264,12 @@ def measure(ways: Mapping[str, Way], rows: Sequence[Request], turns: int) -> dic
     shown = spaced(rows, TIMED["published"])
     truth = dict(zip(map(id, shown), ways["published"](shown)[1], strict=True))
     found: dict[str, Any] = {}
-    for turn in range(-1, turns):  # the first warms up: allocators, caches, what is compiled
+    for name, way in ways.items():  # allocators, what is compiled
+        if name != "published":
+            way(spaced(rows, TIMED.get(name, WARM_UP)))
+    for _ in range(turns):
         for name, way in ways.items():
             some = spaced(rows, TIMED.get(name))
-            if turn < 0 and name == "published":
-                continue
             seconds, values = way(some)
             own = found.setdefault(name, {"seconds": [], "largest_difference": 0.0})
             differences = [
@@ -264,8 +278,7 @@ def measure(ways: Mapping[str, Way], rows: Sequence[Request], turns: int) -> dic
                 if id(row) in truth
             ]
             own["largest_difference"] = max([own["largest_difference"], *differences])
-            if turn >= 0:
-                own["seconds"].append(seconds * len(rows) / len(some))
+            own["seconds"].append(seconds * len(rows) / len(some))
     for name, own in found.items():
         pairs = zip(own["seconds"], found["flr"]["seconds"], strict=True)
         own["over_flr"] = statistics.median(theirs / ours for theirs, ours in pairs)

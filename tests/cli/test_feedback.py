@@ -51,7 +51,7 @@ def test_from_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     source, output = put(tmp_path / "l.jsonl", [LOG]), tmp_path / "o.jsonl"
     command = ["feedback", "from-logs", source, "-o", str(output), "--cut", "first-sentence"]
     assert run([*command, "--form", "user"]) == 0
-    assert "1 rows of 1 prompts in the form user" in words(capsys)
+    assert "1 row of 1 prompt in the form user" in words(capsys)
     (row,) = io.read(str(output))
     assert row["completion"] == [{"role": "user", "content": "Thanks!"}]
     assert run(["feedback", "from-logs", "-o", str(output)]) == 2

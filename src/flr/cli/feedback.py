@@ -14,6 +14,7 @@ from flr.feedback.building import BuildOptions, build_file
 from flr.feedback.logs import LogOptions, from_logs
 from flr.feedback.rewriting import RewriteOptions, rewrite_file
 from flr.report.shown import printable
+from flr.report.words import counted
 from flr.runs import Report
 
 app = App(name="feedback", help="Make training conversations of feedback, for flr tune.")
@@ -154,7 +155,8 @@ def show(console: Console, output: Path, report: Report) -> None:
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"{record['rows']} rows of {record['prompts']} prompts in the form {record['form']}; "
+        f"{counted(record['rows'], 'row')} of {counted(record['prompts'], 'prompt')} "
+        f"in the form {record['form']}; "
         f"{record['rows_held_out']} of {record['prompts_held_out']} others are held out"
     )
     if record["scores"].keys() - {"None"}:
