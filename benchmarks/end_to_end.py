@@ -7,9 +7,10 @@
     memory      peak of 100 and of 10,000 rows, with a tiny random model: what the rows need
     context     peak of one response after 4,000 tokens, beside that of one after a short prompt
 
-`rows` and `responses` are drawn, too: RESULT-rows.svg and RESULT-responses.svg. Every figure is of a process of its own, the command line as users type it; forwards are timed where
-hidden states and logits are made (`flr.engines.head.Head.read`). Rows are the demo's conversations
-with a number in each, so that no prompt is there twice.
+`rows` and `responses` are drawn, too: RESULT-rows.svg and RESULT-responses.svg. Every figure is of
+a process of its own, the command line as users type it; forwards are timed where hidden states and
+logits are made (`flr.engines.head.Head.read`). Rows are the demo's conversations with a number in
+each, so that no prompt is there twice.
 
     python -m benchmarks.end_to_end [--only startup share ...] -o RESULT.json
 """

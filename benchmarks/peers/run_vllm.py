@@ -23,6 +23,7 @@ def main(folder: str, dtype: str, _threads: str) -> None:
     model = LLM(
         model=folder, dtype=dtype, skip_tokenizer_init=True, enable_prefix_caching=True, seed=0
     )
+
     def asked(rows: list[Row], *, skip: bool) -> list[RequestOutput]:
         sampling = SamplingParams(
             max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=skip
