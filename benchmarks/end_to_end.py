@@ -130,7 +130,7 @@ def responses() -> dict[str, Any]:
     return {str(count): median_of_three(sharing(count)) for count in (1, 2, 4, 8, 16)}
 
 
-def drawn(points: Mapping[float, float], across: str, up: str, file: Path) -> None:
+def drawn(points: Mapping[int, float], across: str, up: str, file: Path) -> None:
     """A line through points, from zero."""
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.add_subplot()
