@@ -23,25 +23,25 @@ LAYERS = {
     "calibration.fitting calibration.choosing calibration.pruning calibration.learned",
     2: "files sources devices speed models engines engines.* reading writing hub io runs "
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
-    "loop_state feedback.template calibration.probability",
-    3: "measuring scoring options loading workers filling blocks score_record scored score_file "
-    "doctor policies sampling sample_file noise_floor preferences.checking evaluation evaluation.* "
-    "feedback.sources feedback.cleaning",
+    "loop_state feedback.template calibration.probability vllm_model",
+    3: "measuring scoring options starting loading workers filling shards blocks score_record "
+    "scored score_file merging doctor policies sampling sample_file noise_floor evaluation "
+    "evaluation.* preferences.checking feedback.sources feedback.cleaning",
     4: "comparison comparison.* mined mined.rows mined.files mined.pairs mined.labels "
     "mined.figures mining training training.* feedback.building feedback.parting "
     "feedback.logs feedback.rewriting calibration.labelled calibration.learning "
     "calibration.measured calibrating",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
-    "report report.*",
+    "report report.* serving",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
 
 ROOMS = {
-    "torch": "devices speed models loading workers engines.attention engines.head engines.hf "
-    "engines.linear engines.sharing engines.classifier engines.divergence generators.hf "
-    "training.trl integrations.openrlhf",
-    "transformers": "models speed engines.* generators.hf loading policies training.trl "
+    "torch": "devices speed models loading starting workers engines.attention engines.head "
+    "engines.hf engines.linear engines.sharing engines.classifier engines.divergence "
+    "engines.llamacpp generators.hf training.trl integrations.openrlhf",
+    "transformers": "models speed engines.* generators.hf loading starting policies training.trl "
     "training.watching",
     "huggingface_hub": "sources",
     "peft": "models training.trl",
@@ -53,6 +53,8 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.svg",
+    "fastapi": "serving",
+    "uvicorn": "cli.serve",
     "yaml": "followups followups.reading verifiable.reading feedback.template loop_state "
     "training.card integrations.settings demo cli.*",
 }

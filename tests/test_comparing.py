@@ -491,7 +491,7 @@ def test_equal_names_are_told_apart():
         ({"seed": -1}, "--seed -1"),
         ({"workers": 0}, "--workers 0"),
         ({"engine": "vllm", "workers": 2}, "leave out --workers"),
-        ({"vllm": {"x": "1"}}, "is for --engine vllm"),
+        ({"vllm": {"x": "1"}}, "is for .*--engine vllm"),
     ],
 )
 def test_options_that_cannot_be_are_refused(given: dict[str, Any], says: str):

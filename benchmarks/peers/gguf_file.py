@@ -60,6 +60,8 @@ def write(model: PreTrainedModel, path: Path) -> None:
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("no_vocab")
+    kinds = {torch.float32: "ALL_F32", torch.bfloat16: "MOSTLY_BF16"}
+    writer.add_file_type(gguf.LlamaFileType[kinds[model.dtype]])
     weights = model.state_dict()
     _add(writer, "token_embd.weight", weights["model.embed_tokens.weight"])
     _add(writer, "output_norm.weight", weights["model.norm.weight"])

@@ -59,7 +59,7 @@ class BenchOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_workers(self.workers, self.device_map)
+        check_workers(self.workers, self.device_map, self.model)
         check_positive("limit", self.limit)
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed}; 0 or more was expected")

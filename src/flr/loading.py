@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from flr import devices, followups, models, sources, tuned
 from flr.chat import Renderer
 from flr.devices import THREADS
 from flr.engines.classifier import Classifier
-from flr.engines.hf import HFEngine
-from flr.engines.sharing import longest_row
 from flr.errors import FollowUpError, OptionError, SpecialTokenError
 from flr.measuring import Measurer, Policy, Wanted, skippable
 from flr.options import MachineOptions, ModelOptions, ScorerOptions
 from flr.runs import key_of, versions
 from flr.scoring import WANTED, Score, Scorer, merged_weights
 from flr.sources import Source
+from flr.starting import check_engine, longest, start, version_of
 from flr.types import Conversation, FollowUpSet
 
 _PROBE = [{"role": "user", "content": "Hello"}]
@@ -87,14 +85,16 @@ def prepare_sets(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     template = read_template(options.chat_template)
-    source = sources.locate(options.model, revision=options.revision)
-    config = models.load_config(source, trust_remote_code=options.trust_remote_code)
+    source = sources.locate_with_engine(
+        options.model, revision=options.revision, tokenizer=options.tokenizer
+    )
+    check_engine(options, source, wanted)
     learned = tuned.of(source)
     renderer = Renderer(
         models.load_tokenizer(source, trust_remote_code=options.trust_remote_code),
         form=options.form or learned.form,
         opening=learned.opening,
-        max_tokens=longest_row(config),
+        max_tokens=longest(options, source),
         chat_template=template,
         strip_thinking=options.strip_thinking,
     )
@@ -145,28 +145,12 @@ def of_machine(options: MachineOptions) -> dict[str, Any]:
     }
 
 
-def load_weights(options: MachineOptions, source: Source) -> PreTrainedModel:
-    """Loads a language model; sets torch's number of threads.
-
-    Raises:
-        ModelError: the weights cannot be loaded.
-    """
-    torch.set_num_threads(options.threads or THREADS)
-    return models.load(
-        source,
-        dtype=options.dtype,
-        device=options.device,
-        device_map=options.device_map,
-        quantization=options.quantization,
-        trust_remote_code=options.trust_remote_code,
-    )
-
-
 def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
     template = parts.renderer.template
     return {
         "wanted": asdict(parts.wanted),
         "model": parts.source.identity,
+        "engine": version_of(options, parts.source),
         "followups": key_of(list(parts.texts)),
         "form": parts.renderer.form,
         "opening": parts.renderer.opening if parts.renderer.form == "role-switched" else None,
@@ -179,17 +163,13 @@ def _fingerprint(options: ModelOptions, parts: Parts) -> dict[str, Any]:
     }
 
 
-def _engine(options: ModelOptions, parts: Parts) -> HFEngine:
-    return HFEngine(load_weights(options, parts.source), batch_tokens=options.batch_tokens)
-
-
 def make_measurer(options: ModelOptions, parts: Parts) -> Measurer:
     """Loads the weights and puts the measurer together; sets torch's number of threads.
 
     Raises:
         ModelError: the weights cannot be loaded.
     """
-    engine = _engine(options, parts)
+    engine = start(options, parts.source)
     return Measurer(engine, parts.renderer, parts.texts, parts.wanted, parts.skippable)
 
 
@@ -227,7 +207,7 @@ def make_scorer(options: ScorerOptions, parts: Parts, *, on_refused: Policy = "e
         ModelError: the weights cannot be loaded.
     """
     return Scorer(
-        _engine(options, parts),
+        start(options, parts.source),
         parts.renderer,
         parts.followup_set,
         reward=options.reward,

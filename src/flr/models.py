@@ -114,6 +114,10 @@ def load(
     Raises:
         ModelError: the files are not what they should be, or do not fit together.
     """
+    if source.engine != "hf":
+        raise ModelError(
+            f"{source.name}: here transformers has to run the model; leave out the engine's name"
+        )
     device = device or pick_device()
     chosen = pick_dtype(dtype, device)
     options: dict[str, Any] = {

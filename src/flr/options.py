@@ -15,7 +15,7 @@ from flr.chat import Form
 from flr.devices import Dtype
 from flr.errors import OptionError, did_you_mean
 from flr.measuring import Policy
-from flr.sources import SMOLLM2
+from flr.sources import SMOLLM2, engine_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,26 @@ class MachineOptions:
     """CPU threads of a process [default: the cores, divided among the workers]."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
+    vllm: dict[str, str] = field(default_factory=dict[str, str])
+    """Argument of vLLM's engine, where vLLM runs the model (--vllm.gpu_memory_utilization 0.5)."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
         check_positive("threads", self.threads)
+        if self.vllm and not _runs_vllm(self):
+            named = next(iter(self.vllm))
+            raise OptionError(f"--vllm.{named} is for --model vllm:MODEL and for --engine vllm")
+
+    @property
+    def in_one_process(self) -> bool:
+        """Whether a run has one process unless told otherwise, however many GPUs there are."""
+        return bool(self.device or self.device_map)
+
+
+def _runs_vllm(options: MachineOptions) -> bool:
+    """Whether vLLM runs the follow-up model, or the policy, of options that have such."""
+    model, engine = getattr(options, "model", ""), getattr(options, "engine", "")
+    return str(model).startswith("vllm:") or engine == "vllm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +61,13 @@ class FollowUpModelOptions:
     """Which model measures, and how conversations are put to it."""
 
     model: str = SMOLLM2
-    """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2."""
+    """Follow-up model: a Hugging Face id, a folder, a .gguf file, an adapter folder, or smollm2;
+    or by another engine: vllm:MODEL, llamacpp:FILE.gguf, openai:URL#MODEL."""
     revision: str | None = None
     """Branch, tag or commit of a Hugging Face id."""
+    tokenizer: str | None = None
+    """Hugging Face id or folder of a served model's tokenizer and settings [default: the name that
+    the server has for the model]."""
     form: Form | None = None
     """Who says the follow-up: the user, or the assistant of a feedback-tuned model [default: that
     of its training for a model of flr tune, user for others]."""
@@ -70,6 +90,11 @@ class ModelOptions(MachineOptions, FollowUpModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("batch_tokens", self.batch_tokens)
+
+    @property
+    def in_one_process(self) -> bool:
+        """As of any machine; engines other than transformers share out work by themselves."""
+        return engine_of(self.model) != "hf" or super().in_one_process
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +188,10 @@ def _typed(text: str) -> Any:
         return text
 
 
-def check_workers(workers: int | None, device_map: str | None) -> None:
+def check_workers(workers: int | None, device_map: str | None, model: str = "") -> None:
     """Raises for a number of processes that cannot be."""
     check_positive("workers", workers)
+    if engine_of(model) != "hf" and (workers or 1) > 1:
+        raise OptionError(f"--model {model} shares its work out by itself; leave out --workers")
     if device_map and (workers or 1) > 1:
         raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")

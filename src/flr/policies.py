@@ -1,24 +1,26 @@
 """From options to a policy that writes responses: weights, tokenizer, settings, put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
 from transformers import PretrainedConfig
 
-from flr import devices, models, sources
+from flr import models, sources
 from flr.engines.sharing import longest_row
 from flr.errors import OptionError
 from flr.generators.base import Generator, Sampling
 from flr.generators.hf import HFGenerator
-from flr.generators.vllm import VLLMGenerator, build
-from flr.loading import load_weights, of_machine, read_template
+from flr.generators.vllm import VLLMGenerator
+from flr.loading import of_machine, read_template
 from flr.options import MachineOptions, check_positive, typed
 from flr.prompting import TEMPLATE_OPTION, Prompter
 from flr.runs import key_of
 from flr.sources import SMOLLM2, Source
+from flr.starting import load_vllm, load_weights
 from flr.types import Message
+from flr.vllm_model import build
 
 _PROBE = (Message("user", "Hello"),)
 
@@ -54,8 +56,6 @@ class SamplingOptions:
     GPU]; bounds the memory, and changes what is drawn."""
     engine: Literal["hf", "vllm"] = "hf"
     """What generates: transformers, or vLLM, which takes --dtype alone of how a model runs."""
-    vllm: dict[str, str] = field(default_factory=dict[str, str])
-    """Argument of vLLM's engine (--vllm.gpu_memory_utilization 0.5)."""
 
     def __post_init__(self) -> None:
         check_positive("sample_batch_tokens", self.sample_batch_tokens)
@@ -63,8 +63,6 @@ class SamplingOptions:
             raise OptionError(f"--seed {self.seed}; a number from 0 to 2^63 - 1 was expected")
         if self.sample_batch_tokens and self.engine == "vllm":
             raise OptionError("--sample-batch-tokens is for --engine hf; vLLM batches by itself")
-        if self.vllm and self.engine != "vllm":
-            raise OptionError(f"--vllm.{next(iter(self.vllm))} is for --engine vllm")
         assert self.sampling  # which checks the rest
 
     @property
@@ -161,7 +159,7 @@ def _fingerprint(
         "stops": list(stops),
         "sampling": asdict(options.sampling),
         "seed": options.seed,
-        "engine": [build(), options.vllm] if options.engine == "vllm" else options.engine,
+        "engine": [build("--engine vllm"), options.vllm] if options.engine == "vllm" else "hf",
         "batch_tokens": options.sample_batch_tokens,
         **of_machine(options),
     }
@@ -175,13 +173,6 @@ def make_generator(options: SamplerOptions, parts: PolicyParts) -> Generator:
         OptionError: what the engine cannot do.
     """
     if options.engine == "vllm":
-        return VLLMGenerator(
-            models.plain_folder(parts.source),
-            options.sampling,
-            parts.stops,
-            dtype=devices.pick_dtype(options.dtype, options.device or devices.pick_device()),
-            trust_remote_code=options.trust_remote_code,
-            arguments=typed(options.vllm),
-        )
+        return VLLMGenerator(load_vllm(options, parts.source), options.sampling, parts.stops)
     model = load_weights(options, parts.source)
     return HFGenerator(model, options.sampling, parts.stops, options.sample_batch_tokens)

@@ -9,13 +9,13 @@ run before it begins, or is left out of OUTPUT and named in the run record.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flr import io, runs
+from flr import io, runs, shards
 from flr.errors import InputError, OptionError, Problem, RenderError
 from flr.filling import Progress, fill
 from flr.measuring import skippable
@@ -24,6 +24,7 @@ from flr.policies import PolicyParts, SamplerOptions, prepare_policy
 from flr.prompts import PromptOfRow
 from flr.runs import BLOCK_RESPONSES, Report, Store
 from flr.sampling import Prompt, Sampled, sample_blocks, sampled
+from flr.shards import Gathered, Run, Shard
 from flr.types import Message
 from flr.workers import divided
 
@@ -149,6 +150,7 @@ def sample_file(
     output: Path,
     options: SampleOptions,
     progress: Progress = lambda _done, _total, _tokens: None,
+    part: Shard | Gathered | None = None,
 ) -> Report:
     """Samples responses to every prompt of a file or dataset.
 
@@ -157,6 +159,8 @@ def sample_file(
         output: `.jsonl` or `.parquet`.
         options: see `SampleOptions`.
         progress: told of prompts done.
+        part: the one shard to compute, without OUTPUT; or all of them, gathered, to write OUTPUT
+            from, computing nothing.
 
     Raises:
         InputError: prompts that cannot be taken, all of them named, before any weights are loaded.
@@ -164,7 +168,7 @@ def sample_file(
         UserError: what the options name cannot be found or used.
     """
     rows = io.load_prompts(source, split=options.split, limit=options.limit)
-    return sample_rows(rows, source, output, options, progress)
+    return sample_rows(rows, source, output, options, progress, part)
 
 
 def sample_rows(
@@ -173,6 +177,7 @@ def sample_rows(
     output: Path,
     options: SampleOptions,
     progress: Progress = lambda _done, _total, _tokens: None,
+    part: Shard | Gathered | None = None,
 ) -> Report:
     """The same of rows that have been read; which of a file they are is the caller's affair.
 
@@ -182,11 +187,14 @@ def sample_rows(
         output: `.jsonl` or `.parquet`.
         options: see `SampleOptions`.
         progress: told of prompts done.
+        part: see `sample_file`.
     """
     io.check_output(output, [_written(row, _NOTHING) for row in rows])
     io.check_place(source, output)
     options = divided(options, options.samplers)
     parts = prepare_policy(options)
+    if isinstance(part, Gathered):
+        parts = replace(parts, fingerprint=part.made_with)
     prompts, skipped = usable_prompts(source, rows, parts, options)
     run_key = _run_key(rows, skipped, output, parts)
     if runs.is_done(output, run_key):
@@ -194,9 +202,20 @@ def sample_rows(
         return Report(runs.read_record(output), computed=0)
     runs.check_free(output, run_key, force=options.force)
     blocks, totals = _blocks(prompts, options.n), _Totals()
+    work = partial(sample_blocks, options=options, parts=parts, workers=options.samplers)
+    if isinstance(part, Shard):
+        run = Run(
+            verb="sample",
+            source=source,
+            output=output,
+            options=options,
+            key=run_key,
+            made_with=parts.fingerprint,
+        )
+        return shards.compute(run, part, blocks, work, progress)
     with Store(runs.store_path(output)) as store:
-        work = partial(sample_blocks, options=options, parts=parts, workers=options.samplers)
-        computed = fill(store, blocks, parts.fingerprint, work, progress)
+        left = part.work if isinstance(part, Gathered) else work
+        computed = fill(store, blocks, parts.fingerprint, left, progress)
         runs.begin_output(output, run_key, force=options.force)
         io.write(output, _rows(store, rows, blocks, parts, totals))
     record = {

@@ -7,13 +7,13 @@ not rewards: other weights, or another variant made of the same log-likelihoods,
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flr import followups, io, runs
+from flr import followups, io, runs, shards
 from flr.blocks import finished, measure_blocks
 from flr.errors import InputError, Problem, RenderError
 from flr.filling import Progress, fill
@@ -24,6 +24,7 @@ from flr.rows import Row
 from flr.runs import BLOCK_ROWS, Report, Store
 from flr.score_record import SIDES, Totals, how, place, what
 from flr.scoring import Score, merged_weights, value
+from flr.shards import Gathered, Run, Shard
 from flr.types import Conversation
 from flr.workers import divided
 
@@ -37,7 +38,7 @@ class ScoreOptions(FileOptions, ScorerOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_workers(self.workers, self.device_map)
+        check_workers(self.workers, self.device_map, self.model)
 
 
 def score_file(
@@ -46,6 +47,7 @@ def score_file(
     options: ScoreOptions,
     progress: Progress = lambda _done, _total, _tokens: None,
     warn: Callable[[str], None] = lambda _: None,
+    part: Shard | Gathered | None = None,
 ) -> Report:
     """Scores every row of a file or dataset.
 
@@ -55,6 +57,8 @@ def score_file(
         options: see `ScoreOptions`.
         progress: see `Progress`.
         warn: told, before any weights are loaded, what the user should know.
+        part: the one shard to compute, without OUTPUT; or all of them, gathered, to write OUTPUT
+            from, computing nothing.
 
     Raises:
         InputError: rows that cannot be scored, all of them named, before any weights are loaded.
@@ -66,6 +70,8 @@ def score_file(
     io.check_place(source, output)
     options = divided(options, options.workers)
     parts = prepare(options)
+    if isinstance(part, Gathered):
+        parts = replace(parts, fingerprint=part.made_with)
     run_key = _run_key(rows, output, options, parts)
     if runs.is_done(output, run_key):
         count = sum(len(row.conversations) for row in rows)
@@ -78,10 +84,21 @@ def score_file(
         warn(warning)
     blocks = list(runs.blocks(rows))
     totals = Totals()
+    work = [_conversations(block) for block in blocks]
+    measure = partial(measure_blocks, options=options, parts=parts, workers=options.workers)
+    if isinstance(part, Shard):
+        run = Run(
+            verb="score",
+            source=source,
+            output=output,
+            options=options,
+            key=run_key,
+            made_with=parts.fingerprint,
+        )
+        return shards.compute(run, part, work, measure, progress)
     with Store(runs.store_path(output)) as store:
-        work = [_conversations(block) for block in blocks]
-        measure = partial(measure_blocks, options=options, parts=parts, workers=options.workers)
-        computed = fill(store, work, parts.fingerprint, measure, progress)
+        left = part.work if isinstance(part, Gathered) else measure
+        computed = fill(store, work, parts.fingerprint, left, progress)
         runs.begin_output(output, run_key, force=options.force)
         io.write(output, _scored(store, blocks, options, parts, totals))
     record = {

@@ -1,15 +1,17 @@
 """Finds the model that a name means, and tells which bytes it is; loads nothing of it.
 
 A name is a hub id, a folder, a `.gguf` file, or `smollm2`. Only safetensors and GGUF weights are
-taken: a pickle can run code.
+taken: a pickle can run code. A follow-up model may have the engine that runs it before its name
+(`vllm:MODEL`, `llamacpp:FILE.gguf`), or be one that a server has (`openai:URL#MODEL`).
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -21,8 +23,11 @@ SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
+EngineName = Literal["hf", "vllm", "llamacpp", "openai"]
+
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-_WANTED = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.py")
+_SETTINGS = ("*.json", "*.model", "*.jinja", "*.txt", "*.py")
+_WANTED = (*_SETTINGS, "*.safetensors")
 
 
 @final
@@ -36,6 +41,7 @@ class Source:
         gguf: name of the GGUF file in it, or None.
         identity: hub commit, or sha256 over the names and bytes of the model's files.
         base: the model below, where the folder holds an adapter.
+        engine: what runs it.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Source:
     gguf: str | None
     identity: str
     base: "Source | None" = None
+    engine: EngineName = "hf"
 
 
 def locate(name: str, *, revision: str | None = None) -> Source:
@@ -60,6 +67,11 @@ def locate(name: str, *, revision: str | None = None) -> Source:
         Traceback (most recent call last):
         flr.errors.ModelError: no model 'smolm2': ... Did you mean 'smollm2'?
     """
+    if engine_of(name) != "hf":
+        raise OptionError(
+            f"{name}: a follow-up model for scoring may have an engine before its name; here the "
+            "model itself was expected"
+        )
     try:
         found = _smollm2() if name == SMOLLM2 else _local(name)
     except (OSError, RuntimeError) as error:
@@ -75,6 +87,74 @@ def locate(name: str, *, revision: str | None = None) -> Source:
         f"no model {name!r}: a Hugging Face id (owner/name), a folder, a .gguf file or "
         f"{SMOLLM2!r} was expected.{did_you_mean(name, [SMOLLM2])}"
     )
+
+
+def locate_with_engine(
+    name: str, *, revision: str | None = None, tokenizer: str | None = None
+) -> Source:
+    """The same for a follow-up model, whose name may begin with an engine.
+
+    Args:
+        name: see the module.
+        revision: branch, tag or commit of a hub id.
+        tokenizer: a hub id or folder with the tokenizer and settings of a served model; None where
+            the server calls it by that name.
+
+    Raises:
+        ModelError: nothing of that name, or nothing that may be loaded.
+        OptionError: an engine that does not take such a name.
+    """
+    engine = engine_of(name)
+    if tokenizer and engine != "openai":
+        raise OptionError(f"--tokenizer {tokenizer} is for openai:URL#MODEL; leave it out")
+    if engine == "hf":
+        return locate(name, revision=revision)
+    rest = name.removeprefix(f"{engine}:")
+    if engine == "openai":
+        url, _, model = rest.partition("#")
+        if not (url.startswith(("http://", "https://")) and model):
+            raise OptionError(
+                f"--model {name}: openai:URL#MODEL was expected, such as "
+                "openai:http://localhost:8000/v1#org/model"
+            )
+        found = _settings(tokenizer or model, revision)
+        return replace(found, name=name, identity=f"{rest}+{found.identity}", engine=engine)
+    found = locate(rest, revision=revision)
+    if engine == "llamacpp" and not found.gguf:
+        raise OptionError(f"--model {name}: llamacpp:FILE.gguf was expected")
+    return replace(found, name=name, engine=engine)
+
+
+def engine_of(name: str) -> EngineName:
+    """What runs the follow-up model of this name.
+
+    Example:
+        >>> engine_of("vllm:smollm2"), engine_of("smollm2")
+        ('vllm', 'hf')
+    """
+    before, colon, _ = name.partition(":")
+    for engine in ("vllm", "llamacpp", "openai"):
+        if colon and before == engine:
+            return engine
+    return "hf"
+
+
+def _settings(name: str, revision: str | None) -> Source:
+    """The tokenizer and settings of a served model, without its weights."""
+    path = Path(name).expanduser()
+    if name == SMOLLM2 or path.suffix == ".gguf":
+        return locate(name)
+    if path.is_dir():
+        files = sorted({p for want in _SETTINGS for p in path.glob(want)})
+        return Source(name, path, None, _sha256(files))
+    try:
+        folder = _download(name, revision, _SETTINGS)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}; or name the tokenizer's place by --tokenizer, where the server calls the "
+            "model otherwise"
+        ) from error
+    return Source(name, folder, None, folder.name)
 
 
 def _local(name: str) -> Source | None:
@@ -105,11 +185,11 @@ def _smollm2() -> Source:
     return Source(SMOLLM2, path.parent, path.name, identity)
 
 
-def _download(name: str, revision: str | None) -> Path:
+def _download(name: str, revision: str | None, wanted: Sequence[str] = _WANTED) -> Path:
     """The snapshot of a hub id: its safetensors, tokenizer and templates; never its pickles."""
     try:
         folder = huggingface_hub.snapshot_download(
-            name, revision=revision, allow_patterns=list(_WANTED), ignore_patterns=["*/*"]
+            name, revision=revision, allow_patterns=list(wanted), ignore_patterns=["*/*"]
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -74,8 +74,7 @@ def work_through(
 
 def default_workers(options: MachineOptions) -> int:
     """One process a GPU, unless the options bind the model to a device; one on CPU."""
-    bound = options.device or options.device_map
-    return 1 if bound else max(1, torch.cuda.device_count())
+    return 1 if options.in_one_process else max(1, torch.cuda.device_count())
 
 
 def divided(options: Some, workers: int | None) -> Some:

@@ -1,20 +1,31 @@
 """What every engine promises; a new engine adds one line to `ENGINES`."""
 
 import math
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedModel
 
+from benchmarks.peers import gguf_file
 from flr.engines.base import Engine, LogitRequest, Request
 from flr.engines.hf import HFEngine
+from flr.engines.llamacpp import LlamaCppEngine
+from flr.engines.openai import OpenAIEngine
 from flr.engines.toy import ToyEngine
-from flr.errors import ContextOverflowError
+from flr.engines.vllm import VLLMEngine
+from flr.errors import ContextOverflowError, FlrError
+from flr.vllm_model import VLLMModel
 from tests.engines import tiny
+from tests.engines.served import MODEL, serving
 
 VOCABULARY = 64
 LONGEST = 96
@@ -29,10 +40,12 @@ class Subject:
     Args:
         engine: what is tested.
         logits: raw logits of a row, [token][vocabulary], from code of its own.
+        raw: whether the engine gives raw logits, too.
     """
 
     engine: Engine
     logits: Callable[[tuple[int, ...]], Sequence[Sequence[float]]]
+    raw: bool = True
 
     def expected(self, request: Request) -> list[float]:
         rows = self.logits(request.tokens)
@@ -59,17 +72,72 @@ def hf(architecture: str, *, share: bool) -> Subject:
     return Subject(engine, lambda tokens: tiny.raw_logits(plain, tokens).tolist())
 
 
+def llamacpp() -> Subject:
+    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
+    model = wide_heads()
+    folder = kept(tempfile.TemporaryDirectory())
+    gguf_file.write(model, folder / "model.gguf")
+    engine = LlamaCppEngine(folder / "model.gguf", threads=1)
+    return Subject(engine, lambda tokens: tiny.raw_logits(model, tokens).tolist())
+
+
+def vllm() -> Subject:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    model = wide_heads(max_position_embeddings=LONGEST + 1)
+    folder = kept(tempfile.TemporaryDirectory())
+    model.save_pretrained(folder)
+    more = {"skip_tokenizer_init": True, "block_size": 32, "gpu_memory_utilization": 0.2}
+    engine = VLLMEngine(VLLMModel(folder, dtype="fp32", arguments={**more, "enforce_eager": True}))
+    return Subject(engine, lambda tokens: tiny.raw_logits(model, tokens).tolist(), raw=False)
+
+
+def openai() -> Subject:
+    pytest.importorskip("openai", reason="the client of OpenAI's API is not installed")
+    model = tiny.as_oracle(tiny.build("llama", max_position_embeddings=LONGEST))
+
+    def logits(tokens: tuple[int, ...]) -> list[list[float]]:
+        return tiny.raw_logits(model, tokens).tolist()
+
+    served = kept(serving(logits))
+    return Subject(OpenAIEngine(served.url, MODEL, max_tokens=LONGEST), logits, raw=False)
+
+
+def wide_heads(**changes: Any) -> PreTrainedModel:
+    """A tiny model with heads as wide as other engines want them."""
+    sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
+    given = {"max_position_embeddings": LONGEST, **sizes, **changes}
+    return tiny.as_oracle(tiny.build("llama", **given))
+
+
+_kept = ExitStack()
+"""Files and servers of the engines, until all tests are done."""
+
+
+def kept(context: AbstractContextManager[Any]) -> Any:
+    entered = _kept.enter_context(context)
+    return Path(entered) if isinstance(entered, str) else entered
+
+
 ENGINES: dict[str, Callable[[], Subject]] = {
     "toy": toy,
     "hf-shared": lambda: hf("llama", share=True),
     "hf-plain": lambda: hf("llama", share=False),
     "hf-both-paths": lambda: hf("mistral", share=True),
+    "llamacpp": llamacpp,
+    "vllm": vllm,
+    "openai": openai,
 }
 
 
 @pytest.fixture(params=ENGINES)
 def subject(request: pytest.FixtureRequest) -> Subject:
     return built(request.param)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    _kept.close()
 
 
 @cache
@@ -133,8 +201,9 @@ def test_a_row_of_the_greatest_length_fits_and_a_longer_one_is_an_error(subject)
     for request in (Request(long, 3, LONGEST + 1), Request(long, 3, 3)):
         with pytest.raises(ContextOverflowError, match=f"{LONGEST + 1} tokens.*{LONGEST}"):
             subject.engine.loglikelihoods([Request(row(4), 3, 4), request])
-    with pytest.raises(ContextOverflowError):
-        subject.engine.mean_logits([LogitRequest(long, (1,))])
+    if subject.raw:
+        with pytest.raises(ContextOverflowError):
+            subject.engine.mean_logits([LogitRequest(long, (1,))])
 
 
 def test_company_and_order_change_nothing(subject):
@@ -150,6 +219,10 @@ def test_company_and_order_change_nothing(subject):
 
 
 def test_mean_logits(subject):
+    if not subject.raw:
+        with pytest.raises(FlrError, match="gives no raw logits"):
+            subject.engine.mean_logits([LogitRequest(row(20), (3,))])
+        return
     requests = [
         LogitRequest(row(20), (3,)),
         LogitRequest((7,), (1, 2, 63)),

@@ -30,6 +30,7 @@ app.command(
     "flr.cli.score:score", name="score", help="Score responses: rows in, rows with rewards out."
 )
 app.command("flr.cli.sample:sample", name="sample", help="Sample responses of a policy to prompts.")
+app.command("flr.cli.merge:merge", name="merge", help="Put the shards of a run together.")
 app.command(
     "flr.cli.mine:mine", name="mine", help="Mine preference pairs from a policy's responses."
 )
@@ -49,6 +50,7 @@ app.command(
     "flr.cli.bench:app", name="bench", help="Compare rewards with what people said of responses."
 )
 app.command("flr.cli.compare:compare", name="compare", help="Compare policies by their responses.")
+app.command("flr.cli.serve:serve", name="serve", help="Serve rewards over HTTP.")
 app.command("flr.cli.explain:explain", name="explain", help="Show which follow-ups moved a reward.")
 app.command(
     "flr.cli.followups:app", name="followups", help="List, show, check or import follow-up sets."

@@ -10,6 +10,7 @@ from rich.text import Text
 from flr.cli.progress import bar
 from flr.runs import Report
 from flr.sample_file import SampleOptions, sample_file
+from flr.shards import done_with, parse
 
 
 def sample(
@@ -17,6 +18,7 @@ def sample(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
+    shard: str | None = None,
     config: Path | None = None,
     options: Annotated[SampleOptions | None, Parameter(name="*")] = None,
 ) -> None:
@@ -31,14 +33,19 @@ def sample(
     Args:
         source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
         output: the file to write, .jsonl or .parquet.
+        shard: I/N: compute part I of N only, on this machine; flr merge puts them together.
         config: YAML file with options, such as `n: 4`; the command line overrides it.
         options: what samples, and how.
     """
     del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
     with bar(console, "prompts") as progress:
-        report = sample_file(source, output, options or SampleOptions(), progress)
-    show(console, output, report)
+        part = parse(shard) if shard else None
+        report = sample_file(source, output, options or SampleOptions(), progress, part)
+    if shard:
+        console.print(Text(done_with(output, report)))
+    else:
+        show(console, output, report)
 
 
 def show(console: Console, output: Path, report: Report) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 from flr.cli.progress import bar
 from flr.runs import Report
 from flr.score_file import ScoreOptions, score_file
+from flr.shards import done_with, parse
 
 
 def score(
@@ -18,6 +19,7 @@ def score(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
+    shard: str | None = None,
     config: Path | None = None,
     options: Annotated[ScoreOptions | None, Parameter(name="*")] = None,
 ) -> None:
@@ -32,6 +34,7 @@ def score(
     Args:
         source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
         output: the file to write, .jsonl or .parquet.
+        shard: I/N: compute part I of N only, on this machine; flr merge puts them together.
         config: YAML file with options, such as `set: short`; the command line overrides it.
         options: how to score.
     """
@@ -44,8 +47,12 @@ def score(
             options or ScoreOptions(),
             progress,
             lambda words: console.print(Text(f"warning: {words}", style="yellow")),
+            part=parse(shard) if shard else None,
         )
-    show(console, output, report)
+    if shard:
+        console.print(Text(done_with(output, report)))
+    else:
+        show(console, output, report)
 
 
 def show(console: Console, output: Path, report: Report) -> None:

@@ -18,10 +18,11 @@ from flr.comparison.rewards import Prompts
 from flr.engines.divergence import Divergence
 from flr.errors import OptionError, RenderError
 from flr.filling import Progress, block_key, fill
-from flr.loading import Parts, load_weights, prepare_sets
+from flr.loading import Parts, prepare_sets
 from flr.measuring import SKIP_ALL, Wanted
 from flr.options import ModelOptions
 from flr.runs import Store
+from flr.starting import load_weights
 from flr.types import Conversation, Message
 from flr.workers import work_through
 

@@ -15,12 +15,12 @@ What an engine does not do: render conversations (`flr.chat`) or turn log-likeli
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import fsum
 from typing import final
 
-from flr.errors import ContextOverflowError, FlrError
+from flr.errors import ContextOverflowError, FlrError, ModelError
 
 
 @final
@@ -157,3 +157,12 @@ class Engine(ABC):
                 f"a row of {longest} tokens does not fit into the model's {self.max_tokens}; "
                 "shorten the conversation"
             )
+
+    def check_vocabulary(self, rows: Iterable[tuple[int, ...]], vocabulary: int) -> None:
+        """Raises where a token lies outside the model's vocabulary."""
+        for ids in rows:
+            if not 0 <= min(ids) <= max(ids) < vocabulary:
+                raise ModelError(
+                    f"a row holds the token ids {min(ids)} to {max(ids)}, and the model's "
+                    f"vocabulary has {vocabulary}: the tokenizer does not belong to this model"
+                )

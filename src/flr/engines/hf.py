@@ -155,7 +155,8 @@ class HFEngine(Engine):
 
     def _answer(self, reads: _Reads) -> Float[np.ndarray, "2 read"]:
         """Logit and log-sum-exp for every read, each row on the path that is right."""
-        self._check_vocabulary(reads)
+        embeddings: Any = self.model.get_input_embeddings()
+        self.check_vocabulary([*reads.rows, *reads.ids], embeddings.weight.shape[0])
         takes = [self.sharing.takes(row) for row in reads.rows]
         try:
             result = self._by_path(reads, takes)
@@ -173,17 +174,6 @@ class HFEngine(Engine):
                 "try another --dtype (bf16 or fp32)"
             )
         return result
-
-    def _check_vocabulary(self, reads: _Reads) -> None:
-        """Raises where a token lies outside the model's vocabulary."""
-        embeddings: Any = self.model.get_input_embeddings()
-        vocabulary = embeddings.weight.shape[0]
-        for ids in (*reads.rows, *reads.ids):
-            if not 0 <= min(ids) <= max(ids) < vocabulary:
-                raise ModelError(
-                    f"a row holds the token ids {min(ids)} to {max(ids)}, and the model's "
-                    f"vocabulary has {vocabulary}: the tokenizer does not belong to this model"
-                )
 
     def _by_path(
         self, reads: _Reads, shared: Sequence[bool], plain: str = "plain"

@@ -21,6 +21,7 @@ openrlhf/trainer/ppo_utils/samples_generator.py (`_process_response_into_experie
 
 import warnings
 from collections.abc import Sequence
+from math import tanh
 from typing import Any
 
 import torch
@@ -56,14 +57,25 @@ def reward_func(
     except Exception as error:
         warnings.warn(f"flr: no reward, {type(error).__name__}: {error}", stacklevel=2)
         raise
-    values = torch.tensor([one.value for one in rewards])
+    found = answer(rewards)
+    logs = {name: torch.tensor(column) for name, column in found["extra_logs"].items()}
+    return {
+        "rewards": torch.tensor(found["rewards"]),
+        "scores": torch.tensor(found["scores"]),
+        "extra_logs": logs,
+    }
+
+
+def answer(rewards: Sequence[Reward]) -> dict[str, Any]:
+    """What OpenRLHF takes of rewards, as lists; see `reward_func`."""
     logs = {"flr_skipped": [float(bool(one.reason)) for one in rewards]}
     for category in rewards[0].by_category if rewards else ():
         logs[f"flr_{category}"] = [one.by_category[category] for one in rewards]
+    values = [one.value for one in rewards]
     return {
         "rewards": values,
-        "scores": torch.sigmoid(values),
-        "extra_logs": {name: torch.tensor(column) for name, column in logs.items()},
+        "scores": [0.5 + 0.5 * tanh(value / 2) for value in values],  # logistic, never overflows
+        "extra_logs": logs,
     }
 
 
@@ -76,10 +88,11 @@ def _rewards(queries: Sequence[str], prompts: Sequence[str]) -> list[Reward]:
         )
     asker = rewarder(options)
     both = zip(queries, prompts, strict=True)
-    return asker.rewards([_asked(asker, query, prompt) for query, prompt in both])
+    return asker.rewards([asked_of(asker, query, prompt) for query, prompt in both])
 
 
-def _asked(asker: Rewarder, query: str, prompt: str) -> Asked | Skipped:
+def asked_of(asker: Rewarder, query: str, prompt: str) -> Asked | Skipped:
+    """What a query asks about, given the prompt that it begins with."""
     policy = asker.policy
     assert policy is not None
     for begin in (prompt, policy.decoded(prompt)):

@@ -130,6 +130,27 @@ class PolicyText:
             text = text.removeprefix(marks.response.removeprefix(marks.opening))
         return self._special.sub("", text)
 
+    def parted(self, text: str) -> tuple[str, str] | None:
+        """The prompt and the last response of a whole conversation's text, or None.
+
+        Each as `prompt` and `response` take it; what the template writes behind a response is left
+        out.
+
+        Args:
+            text: as the template writes it where no further turn is opened.
+        """
+        marks = self._marks
+        before, found, after = text.rpartition(marks.response if marks else "\0")
+        if not found or marks is None:
+            return None
+        return before + marks.opening, after.removesuffix(self._closing())
+
+    def _closing(self) -> str:
+        """What the template writes behind a response that is the last of a conversation."""
+        chat = [{"role": "user", "content": _FIRST}, {"role": "assistant", "content": _ANSWER}]
+        text = self._template.render([chat])[0] if self._template else ""
+        return text.rpartition(_ANSWER)[2]
+
     def decoded(self, text: str) -> str:
         """A text after the policy's tokenizer has read and written it, special tokens included."""
         ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]

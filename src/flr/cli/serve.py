@@ -1,0 +1,72 @@
+"""`flr serve`: a reward server."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+from cyclopts import Parameter
+
+from flr.errors import OptionError
+from flr.integrations.settings import RewardOptions
+from flr.integrations.shared import Rewarder
+from flr.options import check_positive
+from flr.serving import Limits, application
+
+TOKEN = "FLR_TOKEN"  # noqa: S105 - the name of a variable
+"""Variable of the environment with the token that clients have to send."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(RewardOptions):
+    """What is served, and to whom."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; 0.0.0.0 for all, best with a token."""
+    port: int = 8000
+    """Port to listen at."""
+    max_waiting: int = 4096
+    """Most responses that wait; beyond that clients are told to come again (429)."""
+    max_seconds: float = 170.0
+    """Longest that a request may take (504)."""
+    max_body: int = 8_388_608
+    """Most bytes of a request (413)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("max_waiting", self.max_waiting)
+        check_positive("max_body", self.max_body)
+        if self.max_seconds <= 0:
+            raise OptionError(f"--max-seconds {self.max_seconds}; more than 0 was expected")
+        if not 0 < self.port < 65536:
+            raise OptionError(f"--port {self.port}; 1 to 65535 was expected")
+
+
+def serve(
+    *,
+    config: Path | None = None,
+    options: Annotated[ServeOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Serve rewards over HTTP: /score, /get_reward (OpenRLHF), /classify (verl), /health, /metrics.
+
+    http://HOST:PORT/docs shows what they take. Requests that wait are scored together. On SIGTERM
+    what was accepted is answered first. With FLR_TOKEN in the environment, clients have to send
+    Authorization: Bearer TOKEN. Texts of a chat template are read as --policy writes them, by
+    default the follow-up model.
+
+    Args:
+        config: YAML file with options, such as `set: short`; the command line overrides it.
+        options: what is served, and to whom.
+    """
+    del config  # read by the main door, before options are parsed
+    options = options or ServeOptions()
+    options = replace(options, policy=options.policy or options.model)
+    app = application(
+        Rewarder(options),
+        model=options.model,
+        followup_set=options.set,
+        limits=Limits(options.max_waiting, options.max_seconds, options.max_body),
+        token=os.environ.get(TOKEN),
+    )
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
