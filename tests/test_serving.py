@@ -187,16 +187,28 @@ def test_whoever_is_not_answered_in_time_is_told_so(rewarder, monkeypatch):
         slow.set()
 
 
+def test_what_was_begun_for_them_takes_its_room_until_its_end(rewarder, monkeypatch):
+    slow = Slow()
+    slow.hold(rewarder, monkeypatch)
+    with client_of(rewarder, limits=Limits(waiting=1, seconds=0.05)) as client:
+        body = {"conversations": ROWS[:1]}
+        assert client.post("/score", json=body).status_code == 504
+        assert client.post("/score", json=body).status_code == 429
+        slow.set()
+
+
 def test_the_time_to_come_again_follows_the_rate():
     waiting = Waiting(10)
-    with waiting.room(10):
-        with pytest.raises(Busy) as refused, waiting.room(1):
-            pass
-        assert refused.value.seconds == 5
-    with waiting.room(10), pytest.raises(Busy) as refused, waiting.room(10):
-        pass
+    waiting.take(10)
+    with pytest.raises(Busy) as refused:
+        waiting.take(1)
+    assert refused.value.seconds == 5  # nothing is known of the rate
+    waiting.give(10)
+    waiting.take(10)
+    with pytest.raises(Busy) as refused:
+        waiting.take(10)
     assert refused.value.seconds == 30  # ten in the last thirty seconds, and ten too many
-    assert waiting.now == 0
+    assert waiting.now == 10
 
 
 def test_many_clients_get_their_own_rewards(client, model):

@@ -3,11 +3,13 @@
 import json
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from flr import sources, starting
+from flr.cli.main import run
 from flr.engines.hf import HFEngine
 from flr.engines.openai import OpenAIEngine
 from flr.engines.vllm import VLLMEngine
@@ -139,3 +141,16 @@ def test_the_key_of_a_block_tells_engines_apart(folder):
     other = prepare(ScorerOptions(model=f"vllm:{folder}", dtype="fp32"))
     assert plain.fingerprint["model"] == other.fingerprint["model"]
     assert json.dumps(plain.fingerprint) != json.dumps(other.fingerprint)
+
+
+@pytest.mark.skipif(find_spec("llama_cpp") is not None, reason="llama-cpp-python is installed")
+def test_where_llama_cpp_is_missing_it_is_said_before_work_begins(folder):
+    source = replace(sources.locate(str(folder)), engine="llamacpp", gguf="model.gguf")
+    with pytest.raises(OptionError, match=r"install '\.\[llamacpp\]'"):
+        starting.version_of(ModelOptions(), source)
+
+
+def test_where_the_servers_libraries_are_missing_it_is_said(monkeypatch, capsys):
+    monkeypatch.setattr("flr.cli.serve.find_spec", lambda _: None)
+    assert run(["serve"]) == 2
+    assert "'.[serve]'" in capsys.readouterr().err

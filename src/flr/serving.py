@@ -15,9 +15,9 @@ was accepted is answered first. A request names no file and no model.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hmac import compare_digest
 from math import ceil
@@ -158,8 +158,7 @@ class Waiting:
         self.most, self.now = most, 0
         self._answered: deque[tuple[float, int]] = deque()
 
-    @contextmanager
-    def room(self, count: int) -> Iterator[None]:
+    def take(self, count: int) -> None:
         """Room for so many.
 
         Raises:
@@ -168,11 +167,11 @@ class Waiting:
         if self.now + count > self.most:
             raise Busy(self._seconds(self.now + count - self.most))
         self.now += count
-        try:
-            yield
-            self._answered.append((time.monotonic(), count))
-        finally:
-            self.now -= count
+
+    def give(self, count: int) -> None:
+        """They are done with, answered or not."""
+        self.now -= count
+        self._answered.append((time.monotonic(), count))
 
     def _seconds(self, count: int) -> int:
         """How long it takes to answer so many, by what was answered of late."""
@@ -216,15 +215,18 @@ class Service:
             Busy: too many wait.
             TimeoutError: not answered within the deadline.
         """
-        with self.waiting.room(count):
-            found = await asyncio.wait_for(
-                asyncio.get_running_loop().run_in_executor(
-                    self.threads, lambda: self.rewarder.rewards(ask())
-                ),
-                self.limits.seconds,
-            )
-        self.responses.inc(count)
-        return found
+        self.waiting.take(count)
+        work = asyncio.get_running_loop().run_in_executor(
+            self.threads, lambda: self.rewarder.rewards(ask())
+        )
+        # Whoever has waited too long goes; what was begun for them takes its room until its end.
+        work.add_done_callback(lambda done: self._end(done, count))
+        return await asyncio.wait_for(asyncio.shield(work), self.limits.seconds)
+
+    def _end(self, work: "asyncio.Future[list[Reward]]", count: int) -> None:
+        self.waiting.give(count)
+        if work.exception() is None:
+            self.responses.inc(count)
 
 
 Scope = MutableMapping[str, Any]

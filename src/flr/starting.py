@@ -9,6 +9,7 @@ What runs a follow-up model, by its name:
 """
 
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from flr.engines.llamacpp import LlamaCppEngine
 from flr.engines.openai import OpenAIEngine
 from flr.engines.sharing import longest_row
 from flr.engines.vllm import VLLMEngine
-from flr.errors import OptionError
+from flr.errors import OptionError, missing_extra
 from flr.measuring import Wanted
 from flr.options import MachineOptions, ModelOptions, typed
 from flr.sources import Source
@@ -83,6 +84,8 @@ def version_of(options: ModelOptions, source: Source) -> list[Any]:
     if source.engine == "vllm":
         return [build("vllm:"), options.vllm]
     if source.engine == "llamacpp":
+        if find_spec("llama_cpp") is None:
+            raise missing_extra("llama-cpp-python", "llamacpp:", "'.[llamacpp]' in a clone of flr")
         return [f"llama-cpp-python {version('llama-cpp-python')}"]
     return [source.engine]
 

@@ -2,17 +2,16 @@
 
 import os
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-import uvicorn
 from cyclopts import Parameter
 
-from flr.errors import OptionError
+from flr.errors import OptionError, missing_extra
 from flr.integrations.settings import RewardOptions
 from flr.integrations.shared import Rewarder
 from flr.options import check_positive
-from flr.serving import Limits, application
 
 TOKEN = "FLR_TOKEN"  # noqa: S105 - the name of a variable
 """Variable of the environment with the token that clients have to send."""
@@ -61,6 +60,13 @@ def serve(
     """
     del config  # read by the main door, before options are parsed
     options = options or ServeOptions()
+    for library in ("fastapi", "uvicorn", "prometheus_client"):
+        if find_spec(library) is None:
+            raise missing_extra(library, "flr serve", "'.[serve]' in a clone of flr")
+    import uvicorn  # an extra, as what the next line imports
+
+    from flr.serving import Limits, application
+
     options = replace(options, policy=options.policy or options.model)
     app = application(
         Rewarder(options),

@@ -11,7 +11,6 @@ import ctypes
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, final
@@ -21,7 +20,7 @@ import torch
 from jaxtyping import Float
 
 from flr.engines.base import Engine, LogitRequest, LogLikelihood, Request
-from flr.errors import ModelError, missing_extra
+from flr.errors import ModelError
 
 BATCH_TOKENS = 2048
 """Most tokens that are decoded in one call."""
@@ -48,7 +47,6 @@ class LlamaCppEngine(Engine):
         threads: of the CPU.
 
     Raises:
-        OptionError: llama-cpp-python is not installed.
         ModelError: llama.cpp cannot load the file.
     """
 
@@ -56,8 +54,6 @@ class LlamaCppEngine(Engine):
 
     def __init__(self, file: Path, *, threads: int) -> None:
         super().__init__()
-        if find_spec("llama_cpp") is None:
-            raise missing_extra("llama-cpp-python", "llamacpp:", "'.[llamacpp]' in a clone of flr")
         self._lib: Any = import_module("llama_cpp")
         self._quiet = self._lib.llama_log_callback(lambda *_: None)
         self._lib.llama_log_set(self._quiet, ctypes.c_void_p())
