@@ -9,6 +9,7 @@ from rich.console import Console
 from flr.cli import sample, score
 from flr.cli.progress import bar
 from flr.merging import merge as merge_shards
+from flr.runs import Report
 
 
 def merge(
@@ -31,4 +32,5 @@ def merge(
     with bar(console, "merged") as progress:
         merged = merge_shards(output, progress, force=force)
     show = {"score": score.show, "sample": sample.show}[merged.verb]
-    show(console, output, merged.report)
+    record = merged.report.record
+    show(console, output, Report(record, computed=record["blocks"]["all"]))  # by the shards
