@@ -1,6 +1,7 @@
 """Which engine a name starts, and what is refused before work begins."""
 
 import json
+import socket
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -154,3 +155,9 @@ def test_where_the_servers_libraries_are_missing_it_is_said(monkeypatch, capsys)
     monkeypatch.setattr("flr.cli.serve.find_spec", lambda _: None)
     assert run(["serve"]) == 2
     assert "'.[serve]'" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_the_users_to_mend(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert run(["serve", "--port", str(taken.getsockname()[1])]) == 2
+    assert "cannot listen there" in capsys.readouterr().err

@@ -197,10 +197,11 @@ def sample_rows(
         parts = replace(parts, fingerprint=part.made_with)
     prompts, skipped = usable_prompts(source, rows, parts, options)
     run_key = _run_key(rows, skipped, output, parts)
-    if runs.is_done(output, run_key):
+    if not isinstance(part, Shard) and runs.is_done(output, run_key):
         progress(len(prompts), len(prompts), 0)
         return Report(runs.read_record(output), computed=0)
-    runs.check_free(output, run_key, force=options.force)
+    if not isinstance(part, Shard):
+        runs.check_free(output, run_key, force=options.force)
     blocks, totals = _blocks(prompts, options.n), _Totals()
     work = partial(sample_blocks, options=options, parts=parts, workers=options.samplers)
     if isinstance(part, Shard):

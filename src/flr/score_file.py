@@ -73,11 +73,12 @@ def score_file(
     if isinstance(part, Gathered):
         parts = replace(parts, fingerprint=part.made_with)
     run_key = _run_key(rows, output, options, parts)
-    if runs.is_done(output, run_key):
+    if not isinstance(part, Shard) and runs.is_done(output, run_key):
         count = sum(len(row.conversations) for row in rows)
         progress(count, count, 0)
         return Report(runs.read_record(output), computed=0)
-    runs.check_free(output, run_key, force=options.force)
+    if not isinstance(part, Shard):
+        runs.check_free(output, run_key, force=options.force)
     check_scorable(source, rows, options, parts)
     warnings = _warnings(rows, parts)
     for warning in warnings:

@@ -215,6 +215,8 @@ class Service:
             Busy: too many wait.
             TimeoutError: not answered within the deadline.
         """
+        if count > self.limits.waiting:
+            raise HTTPException(413, f"at most {self.limits.waiting} responses are taken")
         self.waiting.take(count)
         work = asyncio.get_running_loop().run_in_executor(
             self.threads, lambda: self.rewarder.rewards(ask())
@@ -225,7 +227,7 @@ class Service:
 
     def _end(self, work: "asyncio.Future[list[Reward]]", count: int) -> None:
         self.waiting.give(count)
-        if work.exception() is None:
+        if not work.cancelled() and work.exception() is None:
             self.responses.inc(count)
 
 

@@ -28,6 +28,9 @@ def test_shards_are_computed_and_merged(
     said = _said(capsys)
     assert "20 in 20 rows" in said
     assert "finished before" not in said
+    assert run([*asked, "-o", "out.jsonl", "--shard", "1/2"]) == 0  # as a scheduler does
+    assert "they were finished before" in _said(capsys)
+    assert run([*asked, "-o", "out.jsonl", "--shard", ""]) == 2
     assert Path("out.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
 
 

@@ -96,6 +96,13 @@ def test_a_cache_that_answers_wrongly_is_left_aside_and_that_is_said(engine):
     assert [len(call) for call in asked_of(engine)] == [12]
 
 
+def test_nothing_compared_is_nothing_known(engine):
+    engine._model.llm.cache.wrong = 0.5
+    long = [Request((*CONTEXT, n, 1, 2, 3, 4), 8, 13) for n in range(10, 14)]
+    check(engine, long + long)
+    check(engine, long)
+
+
 def test_the_work_is_counted(engine):
     check(engine, ROWS)
     assert engine.tally.tokens_asked == 132

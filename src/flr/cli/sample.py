@@ -40,9 +40,9 @@ def sample(
     del config  # read by the main door, before options are parsed
     console = Console(stderr=True)
     with bar(console, "prompts") as progress:
-        part = parse(shard) if shard else None
+        part = None if shard is None else parse(shard)
         report = sample_file(source, output, options or SampleOptions(), progress, part)
-    if shard:
+    if shard is not None:
         console.print(Text(done_with(output, report)))
     else:
         show(console, output, report)

@@ -47,9 +47,9 @@ def score(
             options or ScoreOptions(),
             progress,
             lambda words: console.print(Text(f"warning: {words}", style="yellow")),
-            part=parse(shard) if shard else None,
+            part=None if shard is None else parse(shard),
         )
-    if shard:
+    if shard is not None:
         console.print(Text(done_with(output, report)))
     else:
         show(console, output, report)

@@ -1,6 +1,7 @@
 """`flr serve`: a reward server."""
 
 import os
+import socket
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from flr.errors import OptionError, missing_extra
 from flr.integrations.settings import RewardOptions
 from flr.integrations.shared import Rewarder
 from flr.options import check_positive
+from flr.sources import engine_of
 
 TOKEN = "FLR_TOKEN"  # noqa: S105 - the name of a variable
 """Variable of the environment with the token that clients have to send."""
@@ -67,12 +69,28 @@ def serve(
 
     from flr.serving import Limits, application
 
-    options = replace(options, policy=options.policy or options.model)
-    app = application(
-        Rewarder(options),
-        model=options.model,
-        followup_set=options.set,
-        limits=Limits(options.max_waiting, options.max_seconds, options.max_body),
-        token=os.environ.get(TOKEN),
-    )
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
+    if engine_of(options.model) == "hf":
+        options = replace(options, policy=options.policy or options.model)
+    elif options.policy is None:
+        raise OptionError("--policy: a model whose template /get_reward and /classify read")
+    token = os.environ.get(TOKEN)
+    if token == "":
+        raise OptionError(f"{TOKEN} is empty; unset it to serve without a token")
+    with _listening(options.host, options.port) as listening:
+        app = application(
+            Rewarder(options),
+            model=options.model,
+            followup_set=options.set,
+            limits=Limits(options.max_waiting, options.max_seconds, options.max_body),
+            token=token,
+        )
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        server.run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket at this place, before a model is loaded for it."""
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise OptionError(f"--host {host} --port {port}: cannot listen there ({error})") from error

@@ -10,6 +10,7 @@ llama-cpp-python is an extra; it computes on whatever it was compiled for.
 import ctypes
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -83,7 +84,8 @@ class LlamaCppEngine(Engine):
         ran = 0
         for before, same in groupby(sorted(unique, key=_context), key=_context):
             for group in self._together(before, list(same)):
-                ran += self._answer(before, group, found)
+                with self._whole_or_empty():
+                    ran += self._answer(before, group, found)
         self.tally.add(self.name, len(asked), ran, sum(one.stop - 1 for one in asked))
         return [LogLikelihood(tuple(found.get(_key(request), ()))) for request in requests]
 
@@ -97,9 +99,10 @@ class LlamaCppEngine(Engine):
         for at in sorted(range(len(requests)), key=lambda i: requests[i].tokens):
             *before, last = requests[at].tokens
             self._fit(len(requests[at].tokens))
-            ran += 1 + self._hold(tuple(before))
-            logits = self._decode([(last, len(before), 0, True)])
-            self._held = requests[at].tokens
+            with self._whole_or_empty():
+                ran += 1 + self._hold(tuple(before))
+                logits = self._decode([(last, len(before), 0, True)])
+                self._held = requests[at].tokens
             means[at] = float(logits[0, list(requests[at].ids)].double().mean())
         self.tally.add(self.name, len(requests), ran, sum(len(one.tokens) for one in requests))
         return [means[at] for at in range(len(requests))]
@@ -154,6 +157,16 @@ class LlamaCppEngine(Engine):
         for sequence in range(1, len(group) + 1):
             self._lib.llama_memory_seq_rm(memory, sequence, -1, -1)
         return ran + len(asked)
+
+    @contextmanager
+    def _whole_or_empty(self) -> Iterator[None]:
+        """Leaves the cache empty where what fills it does not end well."""
+        try:
+            yield
+        except BaseException:
+            self._lib.llama_memory_clear(self._lib.llama_get_memory(self._context), True)
+            self._held = ()
+            raise
 
     def _hold(self, tokens: tuple[int, ...]) -> int:
         """Makes sequence 0 hold these tokens and no more; tells how many were decoded."""

@@ -32,7 +32,7 @@ CHECKED = 8
 """First rows that are asked for both ways."""
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.3, "float16": 0.1}
-"""Largest mean difference between the two that rounding explains, nats a token."""
+"""Largest difference of a row, mean over its tokens, that rounding explains, nats a token."""
 
 
 @final
@@ -90,13 +90,13 @@ class VLLMEngine(Engine):
         """Asks for the first rows both ways, the cache filled, and decides whether to read it."""
         whole = self._whole(requests)
         differences = [
-            abs(one - other)
+            sum(abs(one - other) for one, other in zip(full, short, strict=True)) / len(full)
             for full, short in zip(whole, self._shared(requests), strict=True)
             if short is not None
-            for one, other in zip(full, short, strict=True)
         ]
-        self._difference = sum(differences) / max(1, len(differences))
-        self._reads_cache = self._difference <= TOLERANCE.get(self._dtype, 0.3)
+        if differences:  # else too much was in the cache to compare, and the next rows are asked
+            self._difference = max(differences)
+            self._reads_cache = self._difference <= TOLERANCE.get(self._dtype, 0.3)
 
     def _answers(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
         """Per token, each row from the cache where that may be read and says enough."""
