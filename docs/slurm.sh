@@ -1,6 +1,6 @@
 #!/bin/sh
 #SBATCH --array=1-8
 #SBATCH --gres=gpu:1
-# flr score in 8 shards; the last step of the array's successor puts them together:
+# flr score in 8 shards. When the whole array JOB has ended well, from the same folder:
 #     sbatch --dependency=afterok:JOB --wrap "flr merge scored.jsonl"
 flr score pairs.jsonl -o scored.jsonl --model "$MODEL" --shard "$SLURM_ARRAY_TASK_ID/8"

@@ -1,6 +1,7 @@
 """Runs in shards end with the bytes of one run, and no shard that is missing or foreign gets in."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,22 @@ def test_shards_of_a_verb_of_another_version_are_refused(tmp_path, source, optio
     record.write_text(json.dumps({**json.loads(record.read_text()), "verb": "weigh"}))
     with pytest.raises(OutputError, match="no verb that this flr knows"):
         merge(output, nothing)
+
+
+@pytest.mark.parametrize("harm", ["removed", "damaged"])
+def test_a_shard_whose_store_is_not_whole_is_named(tmp_path, source, options, harm):
+    output = tmp_path / "out.jsonl"
+    score_file(source, output, options, part=Shard(1, 1))
+    store = tmp_path / "out.jsonl.shard-1-of-1.run.sqlite"
+    if harm == "removed":
+        store.unlink()
+    else:
+        with sqlite3.connect(store) as database:
+            database.execute("UPDATE block SET sha256 = 'x'")
+        database.close()
+    with pytest.raises(OutputError, match="copy that, too" if harm == "removed" else "is damaged"):
+        merge(output, nothing)
+    assert not output.exists()
 
 
 def test_standard_input_is_refused(tmp_path, options, monkeypatch):

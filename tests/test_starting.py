@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flr import sources, starting
+from flr import models, sources, starting
 from flr.cli.main import run
+from flr.comparison.options import CompareOptions, as_model, sampling_of
 from flr.engines.hf import HFEngine
 from flr.engines.openai import OpenAIEngine
 from flr.engines.vllm import VLLMEngine
@@ -104,7 +105,7 @@ def test_a_place_that_needs_the_model_itself_says_so(folder):
     [
         ("vllm", {"quantization": "nf4"}, "--quantization is not for vLLM, which takes --dtype"),
         ("vllm", {"batch_tokens": 5}, "--batch-tokens is not for vLLM"),
-        ("llamacpp", {"dtype": "fp32"}, "--dtype is not for llama.cpp, which takes none"),
+        ("llamacpp", {"dtype": "fp32"}, "--dtype is not for llama.cpp, which takes --trust"),
         ("openai", {"device": "cuda"}, "--device is not for a server"),
     ],
 )
@@ -155,6 +156,18 @@ def test_where_the_servers_libraries_are_missing_it_is_said(monkeypatch, capsys)
     monkeypatch.setattr("flr.cli.serve.find_spec", lambda _: None)
     assert run(["serve"]) == 2
     assert "'.[serve]'" in capsys.readouterr().err
+
+
+def test_a_policy_is_sampled_without_the_arguments_of_the_follow_up_models_engine():
+    options = CompareOptions(model="vllm:x", vllm={"seed": "1"})
+    assert sampling_of("smollm2", options).vllm == {}
+    assert as_model("smollm2", options, None).vllm == {}
+
+
+def test_a_classifier_is_run_by_transformers(folder):
+    source = replace(sources.locate(str(folder)), engine="vllm")
+    with pytest.raises(ModelError, match="here transformers has to run the model"):
+        models.load_classifier(source)
 
 
 def test_a_port_in_use_is_the_users_to_mend(capsys):

@@ -114,10 +114,7 @@ def load(
     Raises:
         ModelError: the files are not what they should be, or do not fit together.
     """
-    if source.engine != "hf":
-        raise ModelError(
-            f"{source.name}: here transformers has to run the model; leave out the engine's name"
-        )
+    _check_ours(source)
     device = device or pick_device()
     chosen = pick_dtype(dtype, device)
     options: dict[str, Any] = {
@@ -159,6 +156,7 @@ def load_classifier(
     Raises:
         ModelError: it is no such model; above all one whose head would be made up at random.
     """
+    _check_ours(source)
     if source.gguf or source.base:
         raise ModelError(f"{source.name}: a classifier is a folder or hub id with whole weights")
     device = device or pick_device()
@@ -179,6 +177,13 @@ def load_classifier(
     with _worded(source):
         model.to(device)
     return model.eval()
+
+
+def _check_ours(source: Source) -> None:
+    if source.engine != "hf":
+        raise ModelError(
+            f"{source.name}: here transformers has to run the model; leave out the engine's name"
+        )
 
 
 def _gguf(source: Source) -> dict[str, str]:

@@ -275,10 +275,12 @@ class Door:
         if length.isdigit() and int(length) > most:
             raise ValueError
         parts: list[bytes] = []
+        size = 0
         while True:
             message = await receive()
             parts.append(message.get("body", b""))
-            if sum(map(len, parts)) > most:
+            size += len(parts[-1])
+            if size > most:
                 raise ValueError
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 return b"".join(parts)

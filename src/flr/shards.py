@@ -183,10 +183,25 @@ def gather(output: Path) -> Gathered:
         )
     with Store(runs.store_path(output)) as store:
         for shard in found:
-            with Store(runs.store_path(shard.place(output))) as part:
-                for key in part.keys():  # noqa: SIM118 - a store is no mapping
-                    store.put(key, part[key])
+            for key, results in _blocks(shard, runs.store_path(shard.place(output))):
+                store.put(key, results)
     return Gathered(one["verb"], one["input"], one["options"], one["made_with"])
+
+
+def _blocks(shard: Shard, place: Path) -> Iterator[tuple[str, Any]]:
+    """The finished blocks of a shard.
+
+    Raises:
+        OutputError: its store is not there, or is damaged.
+    """
+    if not place.is_file():
+        raise OutputError(f"shard {shard} has its record here, but not {place}; copy that, too")
+    with Store(place) as part:
+        for key in part.keys():  # noqa: SIM118 - a store is no mapping
+            results = part.get(key)
+            if results is None:
+                raise OutputError(f"{place} is damaged; compute shard {shard} again, or copy it")
+            yield key, results
 
 
 def _records(output: Path) -> Iterator[tuple[Shard, dict[str, Any]]]:

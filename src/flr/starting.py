@@ -32,8 +32,8 @@ from flr.vllm_model import VLLMModel, build
 _TAKEN = {
     "hf": ("dtype", "device", "device_map", "quantization", "batch_tokens", "trust_remote_code"),
     "vllm": ("dtype", "trust_remote_code"),
-    "llamacpp": (),
-    "openai": (),
+    "llamacpp": ("trust_remote_code",),
+    "openai": ("trust_remote_code",),
 }
 """Options of how a model runs, by the engine that takes them."""
 

@@ -56,11 +56,14 @@ def sampling_of(policy: str, options: CompareOptions, **changes: Any) -> SampleO
     """How one policy is sampled; the first one, unless `policy_revision` is changed to None."""
     names = [field.name for field in fields(SampleOptions) if hasattr(options, field.name)]
     shared = {name: getattr(options, name) for name in names}
+    if options.engine != "vllm":
+        shared["vllm"] = {}  # those are of a follow-up model
     return SampleOptions(policy=policy, **{**shared, **changes})
 
 
 def as_model(policy: str, options: CompareOptions, revision: str | None) -> ModelOptions:
     """A policy as a model that measures."""
     machine = {field.name: getattr(options, field.name) for field in fields(MachineOptions)}
+    machine["vllm"] = {}  # transformers runs it
     template = options.policy_chat_template
     return ModelOptions(**machine, model=policy, revision=revision, chat_template=template)

@@ -79,8 +79,8 @@ class OpenAIEngine(Engine):
         try:
             found = [LogLikelihood(one) for one in pool.map(self._answer, requests, names)]
         finally:
-            # After an error nothing that still waits is asked.
-            pool.shutdown(cancel_futures=True)
+            # After an error nothing that still waits is asked, and nobody waits for the others.
+            pool.shutdown(wait=False, cancel_futures=True)
         tokens = sum(request.stop for request in requests if request.stop > request.start)
         self.tally.add(self.name, len(requests), tokens, tokens)
         return found

@@ -206,7 +206,9 @@ class _Building:
         """How a model is loaded: what belongs to the follow-up model alone is not for others."""
         if model == self.options.model:
             return self.options
-        return replace(self.options, model=model, revision=None, chat_template=None)
+        return replace(
+            self.options, model=model, revision=None, chat_template=None, tokenizer=None, vllm={}
+        )
 
 
 def _set_of(name: str, *, variant_too: bool) -> FollowUpSet:
