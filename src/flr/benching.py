@@ -22,11 +22,12 @@ from flr.evaluation.columns import Outcome, Plan, Spent, fill, make_outcome, mak
 from flr.evaluation.robustness import attacked
 from flr.files import make_folder
 from flr.filling import Progress
-from flr.options import ModelOptions, check_positive, check_workers
+from flr.options import ModelOptions, WorkerOptions, check_positive, check_workers
 from flr.report.bench.html import page
 from flr.report.bench.markdown import markdown
 from flr.result_files import ResultsReport
 from flr.runs import Store
+from flr.sources import engine_of
 from flr.workers import divided
 
 PARTIAL = (
@@ -36,7 +37,7 @@ PARTIAL = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(ModelOptions):
+class BenchOptions(WorkerOptions, ModelOptions):
     """What is compared, on what."""
 
     reward: str = "flr,direct,length,random"
@@ -52,14 +53,12 @@ class BenchOptions(ModelOptions):
     """A random sample of N prompts of each set."""
     seed: int = 0
     """Of the sample, the coin and the bootstrap."""
-    workers: int | None = None
-    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
     force: bool = False
     """Replace an OUTPUT that was made otherwise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_workers(self.workers, self.device_map, self.model)
+        check_workers(self, engine_of(self.model))
         check_positive("limit", self.limit)
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed}; 0 or more was expected")

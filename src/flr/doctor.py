@@ -33,6 +33,7 @@ from flr.errors import OptionError, RenderError
 from flr.loading import make_scorer, prepare
 from flr.options import ScorerOptions
 from flr.scoring import Scorer
+from flr.sources import engine_of
 from flr.template_report import TemplateReport
 from flr.types import Conversation, Message
 
@@ -229,7 +230,7 @@ def examine(scorer: Scorer, conversations: Sequence[Conversation] = CONVERSATION
     assert conversations, "something to score"
     engine = scorer.engine
     if not isinstance(engine, HFEngine):
-        raise OptionError(f"the engine {engine.name!r} has one path only; 'hf' was expected")
+        raise _one_path(engine.name)
     template, asked = template_report.describe(scorer.renderer), _ask(scorer, conversations)
     sample = [asked.requests[i] for i in asked.sample]
     model = engine.model
@@ -260,12 +261,19 @@ def examine(scorer: Scorer, conversations: Sequence[Conversation] = CONVERSATION
     )
 
 
+def _one_path(engine: str) -> OptionError:
+    return OptionError(f"the engine {engine!r} has one path only; 'hf' was expected")
+
+
 def diagnose(options: ScorerOptions) -> Diagnosis:
     """Loads the model that the options name and examines it.
 
     Raises:
         UserError: what the options name cannot be found or used.
     """
+    engine = engine_of(options.model)
+    if engine != "hf":
+        raise _one_path(engine)  # before a model is loaded for it
     parts = prepare(options)
     found = examine(make_scorer(options, parts))
     return replace(found, model=parts.source.name, identity=parts.source.identity)

@@ -1,7 +1,8 @@
-"""Files written whole or not at all: a temporary file beside the place is renamed at the end."""
+"""Files and folders written whole or not at all: made beside their place, renamed at the end."""
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import BinaryIO
 from flr.errors import OptionError, OutputError
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path, *, folder_too: bool = False) -> None:
     """Refuses, before any work is done, a place where no file could be written at the end.
+
+    Args:
+        path: the place.
+        folder_too: a folder may be there.
 
     Raises:
         OutputError: a folder; in a folder that is missing or that may not be written to.
     """
     folder = path.parent
     try:
-        if path.is_dir():
+        if path.is_dir() and not folder_too:
             raise OutputError(f"{path}: is a folder; name a file in it.")
         if not folder.is_dir():
             raise OutputError(
@@ -64,6 +69,32 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to, which takes its place when the block ends well; else nothing is left.
+
+    A folder that is there has to hold files alone, all of them an earlier output's.
+
+    Raises:
+        OutputError: no space, no permission.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        yield part
+        if path.is_dir():
+            for file in path.iterdir():
+                file.unlink()
+        else:
+            path.unlink(missing_ok=True)
+        part.rename(path)  # an empty folder is replaced
+    except OSError as error:
+        raise _worded(path, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ formats are that of `reading` and `writing`.
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from flr.errors import InputError, OptionError, OutputError, Problem
 from flr.prompts import PromptOfRow, parse_prompts
 from flr.reading import Numbered, failure, file_items, jsonl_items, reader_of, unreadable
+from flr.remote import is_url
 from flr.rows import Row, columns_of, not_a_row, parse_numbered
 from flr.writing import check_output as check_output
 from flr.writing import write as write
@@ -46,7 +48,7 @@ def _exists(source: str) -> bool:
 def _source_items(
     source: str, split: str | None, limit: int | None, data_dir: str | None
 ) -> Iterator[Numbered]:
-    is_file = source == "-" or _exists(source)
+    is_file = source == "-" or is_url(source) or _exists(source)
     if not is_file and _is_hub_id(source):
         return _hub_items(source, split, limit, data_dir)
     if not is_file:
@@ -74,7 +76,8 @@ def items(source: str, *, split: str | None = None, limit: int | None = None) ->
     """The numbered values of a source as they stand there; a `Problem` where one is not readable.
 
     Args:
-        source: a file, `-` for JSONL from standard input, or `owner/name[:config]` on the hub.
+        source: a file or a folder of Parquet files (a path or a URL), `-` for JSONL from standard
+            input, or `owner/name[:config]` on the hub.
         split: of a data set on the hub; None where it has only one.
         limit: how many to read at most, at least 1.
 
@@ -95,7 +98,8 @@ def read(
     """The rows of a source as they came, whatever their columns.
 
     Args:
-        source: a file, `-` for JSONL from standard input, or `owner/name[:config]` on the hub.
+        source: a file or a folder of Parquet files (a path or a URL), `-` for JSONL from standard
+            input, or `owner/name[:config]` on the hub.
         split: of a data set on the hub; None where it has only one.
         limit: how many rows to read at most, at least 1.
         data_dir: folder of a data set on the hub that holds what is meant (hh-rlhf has several).
@@ -131,20 +135,24 @@ def load_prompts(
 
 
 def check_place(source: str, output: Path) -> None:
-    """Raises where OUTPUT is INPUT.
+    """Raises where OUTPUT is INPUT, or would be a part of it from then on.
 
     Raises:
-        OutputError: they are one file.
+        OutputError: they are one file, or INPUT is a folder that OUTPUT is in.
     """
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise OutputError(f"{output} is the input; name another file")
+    with suppress(OSError):  # a folder that may not be entered: reading says so
+        if Path(source).is_dir() and output.resolve().is_relative_to(Path(source).resolve()):
+            raise OutputError(f"{output} is in the folder that is the input; name another place")
 
 
 def load(source: str, *, split: str | None = None, limit: int | None = None) -> list[Row]:
     """The rows of a source and the conversations in them.
 
     Args:
-        source: a file, `-` for JSONL from standard input, or `owner/name[:config]` on the hub.
+        source: a file or a folder of Parquet files (a path or a URL), `-` for JSONL from standard
+            input, or `owner/name[:config]` on the hub.
         split: of a data set on the hub; None where it has only one.
         limit: how many rows to read at most, at least 1.
 

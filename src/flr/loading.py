@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from flr import devices, followups, models, sources, tuned
+from flr import devices, followups, models, on_ray, sources, tuned
 from flr.chat import Renderer
 from flr.devices import THREADS
 from flr.engines.classifier import Classifier
 from flr.errors import FollowUpError, OptionError, SpecialTokenError
 from flr.measuring import Measurer, Policy, Wanted, skippable
-from flr.options import MachineOptions, ModelOptions, ScorerOptions
+from flr.options import MachineOptions, ModelOptions, ScorerOptions, cluster_of
 from flr.runs import key_of, versions
 from flr.scoring import WANTED, Score, Scorer, merged_weights
 from flr.sources import Source
@@ -132,7 +132,13 @@ def _check_special(followup_set: FollowUpSet, renderer: Renderer) -> None:
 
 
 def of_machine(options: MachineOptions) -> dict[str, Any]:
-    """What of the machine, and of how a model runs on it, changes the bits of results."""
+    """What of the machine, and of how a model runs on it, changes the bits of results.
+
+    With a Ray cluster, one of its machines is meant.
+    """
+    cluster = cluster_of(options)
+    if cluster and not on_ray.is_inside():
+        return on_ray.ask(cluster, of_machine, options)
     device = options.device or devices.pick_device()
     return {
         "dtype": devices.pick_dtype(options.dtype, device),

@@ -270,7 +270,7 @@ def _run_key(train: Sequence[Any], evaluation: Sequence[Any], options: LoopOptio
     record refuses to have it done otherwise, and where it was refused, what it asked for is taken.
     """
     free = {field.name for kind in _BY_STAGE for field in fields(kind)} - {"method"}
-    free |= {"rounds", "workers", "force"}
+    free |= {"rounds", "workers", "ray", "force"}
     given = {name: value for name, value in asdict(options).items() if name not in free}
     return runs.key_of({"train": train, "evaluation": evaluation, **given})
 

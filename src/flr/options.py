@@ -109,15 +109,29 @@ class SkipOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileOptions:
+class WorkerOptions:
+    """By how many processes, and where."""
+
+    workers: int | None = None
+    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
+    ray: str | None = None
+    """Let the workers be actors of a Ray cluster: its address, auto for the one that this machine
+    is part of, local for this machine alone."""
+
+
+def cluster_of(options: object) -> str | None:
+    """The Ray cluster that a run is shared out over, where it is."""
+    return options.ray if isinstance(options, WorkerOptions) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions(WorkerOptions):
     """Which rows of a file, by how many processes."""
 
     split: str | None = None
     """Split of a Hugging Face dataset."""
     limit: int | None = None
     """Take the first N rows only."""
-    workers: int | None = None
-    """Processes, each with a model of its own [default: one a GPU; one on CPU]."""
     force: bool = False
     """Replace an OUTPUT that was made otherwise."""
 
@@ -188,10 +202,21 @@ def _typed(text: str) -> Any:
         return text
 
 
-def check_workers(workers: int | None, device_map: str | None, model: str = "") -> None:
-    """Raises for a number of processes that cannot be."""
-    check_positive("workers", workers)
-    if engine_of(model) != "hf" and (workers or 1) > 1:
-        raise OptionError(f"--model {model} shares its work out by itself; leave out --workers")
-    if device_map and (workers or 1) > 1:
+def check_workers(options: MachineOptions, engine: str) -> None:
+    """Raises for a number of processes, or a place for them, that cannot be.
+
+    Args:
+        options: `WorkerOptions`, too.
+        engine: what runs the model.
+    """
+    assert isinstance(options, WorkerOptions), "a run of blocks"
+    check_positive("workers", options.workers)
+    if options.ray:
+        if options.device or options.device_map:
+            raise OptionError("--ray gives every worker its device; leave out --device[-map]")
+        return
+    several = (options.workers or 1) > 1
+    if engine != "hf" and several:
+        raise OptionError(f"{engine} shares its work out by itself; leave out --workers")
+    if options.device_map and several:
         raise OptionError("--device-map spreads one model over all GPUs; take --workers 1")

@@ -1,4 +1,4 @@
-"""Files into values: JSONL, JSON, CSV and Parquet, told apart by their suffix.
+"""Files into values: JSONL, JSON, CSV and Parquet, told apart by their suffix; folders of Parquet.
 
 A `.json` file may also hold one value a line, as SHP's published files do; it is read as JSONL.
 
@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 
 from flr.errors import InputError, Problem
 from flr.messages import kind_of
+from flr.remote import files_in, is_folder, is_url, opened
 
 Numbered = tuple[int, Any]
 """Number of a row and its value, a `Problem` where it could not be read."""
 
-KNOWN_INPUTS = ".jsonl, .json, .csv (each also with .gz after it) or .parquet"
+KNOWN_INPUTS = ".jsonl, .json, .csv (each also with .gz after it), .parquet or a folder of those"
 LARGEST_CELL = 2**31 - 1
 
 
@@ -40,7 +41,9 @@ def unreadable(source: str, error: Exception) -> InputError:
 
 
 def _open(source: str) -> io.BufferedIOBase:
-    return gzip.open(source) if source.lower().endswith(".gz") else Path(source).open("rb")
+    if source.lower().endswith(".gz"):
+        return gzip.open(opened(source) if is_url(source) else source)
+    return opened(source) if is_url(source) else Path(source).open("rb")
 
 
 def _place(line: int, position: str) -> str:
@@ -144,7 +147,7 @@ def _csv(source: str) -> Iterator[Numbered]:
 
 def _parquet(source: str) -> Iterator[Numbered]:
     try:
-        with pq.ParquetFile(source) as file:
+        with _open(source) as raw, pq.ParquetFile(raw) as file:
             _check_names(file.schema_arrow.names, source)
             batches = file.iter_batches(batch_size=1024)
             yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
@@ -172,14 +175,47 @@ def reader_of(source: str) -> Callable[[str], Iterator[Numbered]] | None:
     return next((READERS[ending] for ending in endings), None)
 
 
+def _parquet_files(folder: str) -> list[str]:
+    """The Parquet files of a folder and those below it, by name; hidden ones are left out."""
+    if is_url(folder):
+        files = files_in(folder)
+    else:
+        below = Path(folder)
+        files = [str(file.relative_to(below)) for file in below.rglob("*") if file.is_file()]
+    return [
+        f"{folder.rstrip('/')}/{file}"
+        for file in sorted(files)
+        if file.lower().endswith(".parquet")
+        and not any(part.startswith((".", "_")) for part in file.split("/"))
+    ]
+
+
+def _folder(source: str) -> Iterator[Numbered]:
+    """The rows of all Parquet files of a folder, numbered through."""
+    files = _parquet_files(source)
+    if not files:
+        raise failure(source, "is a folder without a .parquet file", "Name one file in it.")
+    return enumerate((value for file in files for _, value in file_items(file)), 1)
+
+
+def _reader_here(source: str) -> Callable[[str], Iterator[Numbered]] | None:
+    """What reads a source; elsewhere a known suffix is not asked whether it is a folder's."""
+    if is_url(source):
+        return reader_of(source) or (_folder if is_folder(source) else None)
+    return _folder if Path(source).is_dir() else reader_of(source)
+
+
 def file_items(source: str) -> Iterator[Numbered]:
-    """The rows of one file."""
-    if Path(source).is_dir():
-        raise failure(source, "is a folder", "Name one file in it.")
-    read_items = reader_of(source)
-    if read_items is None:
-        raise failure(source, f"has no known suffix; expected {KNOWN_INPUTS}")
+    """The rows of one file, or of a folder of Parquet files; a path or a URL."""
     try:
+        read_items = _reader_here(source)
+        if read_items is None:
+            raise failure(source, f"has no known suffix; expected {KNOWN_INPUTS}")
         yield from read_items(source)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(source, error) from None
+    except Exception as error:
+        # Other packages' file systems have errors of their own, which come while reading, too.
+        if isinstance(error, InputError) or not is_url(source):
+            raise
+        raise unreadable(source, error) from error

@@ -90,6 +90,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _output_sha256(path: Path) -> str:
+    """sha256 of a file, or over the names and hashes of a folder's files."""
+    if path.is_file():
+        return file_sha256(path)
+    return key_of({file.name: file_sha256(file) for file in path.iterdir()})
+
+
 def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes, as hex."""
     with path.open("rb") as file:
@@ -212,9 +219,9 @@ def is_done(output: Path, run_key: str) -> bool:
     """Whether OUTPUT is there, whole, and was made by exactly this run."""
     record = read_record(output)
     return (
-        output.is_file()
+        output.exists()
         and record.get("run") == run_key
-        and record.get("output_sha256") == file_sha256(output)
+        and record.get("output_sha256") == _output_sha256(output)
     )
 
 
@@ -240,7 +247,8 @@ def check_free(output: Path, run_key: str, *, force: bool = False) -> None:
     Raises:
         OutputError: it exists and was made otherwise.
     """
-    if output.exists() and read_record(output).get("run") != run_key and not force:
+    is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+    if not is_free and read_record(output).get("run") != run_key and not force:
         raise OutputError(
             f"{output} exists and was made otherwise; give another name, or --force to replace it"
         )
@@ -261,7 +269,7 @@ def write_record(output: Path, run_key: str, parts: Mapping[str, Any]) -> dict[s
     Raises:
         OutputError: the file cannot be written.
     """
-    record = {"run": run_key, "output_sha256": file_sha256(output), **plain(parts)}
+    record = {"run": run_key, "output_sha256": _output_sha256(output), **plain(parts)}
     write_text(record_path(output), json.dumps(record, indent=2) + "\n")
     return record
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flr import io, runs, shards
-from flr.errors import InputError, OptionError, Problem, RenderError
+from flr.errors import InputError, Problem, RenderError
 from flr.filling import Progress, fill
 from flr.measuring import skippable
 from flr.options import FileOptions, SkipOptions, check_workers
@@ -35,14 +35,12 @@ class SampleOptions(FileOptions, SkipOptions, SamplerOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_workers(self.workers, self.device_map)
-        if self.engine == "vllm" and (self.workers or 1) > 1:
-            raise OptionError("--engine vllm shares its work out by itself; leave out --workers")
+        check_workers(self, self.engine)
 
     @property
     def samplers(self) -> int | None:
         """How many processes sample; None for one a GPU."""
-        return 1 if self.engine == "vllm" else self.workers
+        return 1 if self.engine == "vllm" and not self.ray else self.workers
 
 
 def usable_prompts(
@@ -156,7 +154,7 @@ def sample_file(
 
     Args:
         source: file, `-` for JSONL on standard input, or hub id; see `flr.io.load_prompts`.
-        output: `.jsonl` or `.parquet`.
+        output: `.jsonl`, `.parquet`, or without suffix a folder of Parquet files.
         options: see `SampleOptions`.
         progress: told of prompts done.
         part: the one shard to compute, without OUTPUT; or all of them, gathered, to write OUTPUT
@@ -184,12 +182,12 @@ def sample_rows(
     Args:
         rows: at least one.
         source: where they are from, for errors and the record.
-        output: `.jsonl` or `.parquet`.
+        output: `.jsonl`, `.parquet`, or without suffix a folder of Parquet files.
         options: see `SampleOptions`.
         progress: told of prompts done.
         part: see `sample_file`.
     """
-    io.check_output(output, [_written(row, _NOTHING) for row in rows])
+    io.check_output(output, [_written(row, _NOTHING) for row in rows], folder_too=True)
     io.check_place(source, output)
     options = divided(options, options.samplers)
     parts = prepare_policy(options)

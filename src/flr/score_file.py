@@ -25,6 +25,7 @@ from flr.runs import BLOCK_ROWS, Report, Store
 from flr.score_record import SIDES, Totals, how, place, what
 from flr.scoring import Score, merged_weights, value
 from flr.shards import Gathered, Run, Shard
+from flr.sources import engine_of
 from flr.types import Conversation
 from flr.workers import divided
 
@@ -38,7 +39,7 @@ class ScoreOptions(FileOptions, ScorerOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_workers(self.workers, self.device_map, self.model)
+        check_workers(self, engine_of(self.model))
 
 
 def score_file(
@@ -53,7 +54,7 @@ def score_file(
 
     Args:
         source: file, `-` for JSONL on standard input, or hub id; see `flr.io.load`.
-        output: `.jsonl` or `.parquet`.
+        output: `.jsonl`, `.parquet`, or without suffix a folder of Parquet files.
         options: see `ScoreOptions`.
         progress: see `Progress`.
         warn: told, before any weights are loaded, what the user should know.
@@ -66,7 +67,7 @@ def score_file(
         UserError: what the options name cannot be found or used.
     """
     rows = io.load(source, split=options.split, limit=options.limit)
-    io.check_output(output, [row.columns for row in rows])
+    io.check_output(output, [row.columns for row in rows], folder_too=True)
     io.check_place(source, output)
     options = divided(options, options.workers)
     parts = prepare(options)

@@ -125,6 +125,21 @@ def locate_with_engine(
     return replace(found, name=name, engine=engine)
 
 
+def here(source: Source) -> Source:
+    """The same model on this machine, where a process of another one may have found it.
+
+    Raises:
+        ModelError: it is not here, or another one has its name.
+    """
+    if source.folder.exists():
+        return source
+    commit = source.identity if source.folder.name == source.identity else None
+    found = locate_with_engine(source.name, revision=commit)
+    if found.identity != source.identity:
+        raise ModelError(f"{source.name} is another model here than where the run was started")
+    return found
+
+
 def engine_of(name: str) -> EngineName:
     """What runs the follow-up model of this name.
 

@@ -26,7 +26,7 @@ from flr.engines.vllm import VLLMEngine
 from flr.errors import OptionError, missing_extra
 from flr.measuring import Wanted
 from flr.options import MachineOptions, ModelOptions, typed
-from flr.sources import Source
+from flr.sources import Source, here
 from flr.vllm_model import VLLMModel, build
 
 _TAKEN = {
@@ -102,6 +102,7 @@ def start(options: ModelOptions, source: Source) -> Engine:
     threads = options.threads or THREADS
     torch.set_num_threads(threads)
     if source.engine == "llamacpp":
+        source = here(source)
         return LlamaCppEngine(source.folder / str(source.gguf), threads=threads)
     if source.engine == "vllm":
         return VLLMEngine(load_vllm(options, source))
@@ -122,7 +123,7 @@ def load_weights(options: MachineOptions, source: Source) -> PreTrainedModel:
     """
     torch.set_num_threads(options.threads or THREADS)
     return models.load(
-        source,
+        here(source),
         dtype=options.dtype,
         device=options.device,
         device_map=options.device_map,
@@ -140,7 +141,7 @@ def load_vllm(options: MachineOptions, source: Source) -> VLLMModel:
     """
     build("vLLM")
     return VLLMModel(
-        models.plain_folder(source),
+        models.plain_folder(here(source)),
         dtype=devices.pick_dtype(options.dtype, options.device or devices.pick_device()),
         trust_remote_code=options.trust_remote_code,
         arguments=typed(options.vllm),

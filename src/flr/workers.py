@@ -1,4 +1,4 @@
-"""Works on blocks of conversations, in this process or shared out among several.
+"""Works on blocks of conversations, in this process or shared out among several, or over a cluster.
 
 Each process has a model of its own, on a GPU of its own where there are GPUs, and takes one block
 after the other. Blocks are the same however many processes there are, so the results are the same
@@ -17,9 +17,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
+from flr import on_ray
 from flr.devices import THREADS
 from flr.errors import FlrError, UserError
-from flr.options import MachineOptions
+from flr.options import MachineOptions, cluster_of
 
 Block = Sequence[Any]
 """Conversations or prompts (dataclasses) that are worked on together."""
@@ -61,8 +62,12 @@ def work_through(
         Index and result of each block, as it is finished.
 
     Raises:
-        UserError: a worker died, most often for want of memory.
+        UserError: a worker died, most often for want of memory; no Ray cluster, where one is named.
     """
+    cluster = cluster_of(options)
+    if cluster:
+        yield from on_ray.work_through(cluster, blocks, options, start, workers)
+        return
     workers = min(workers or default_workers(options), len(blocks))
     if workers > 1:
         yield from _shared_out(blocks, options, start, workers)

@@ -1,8 +1,12 @@
-"""Data files out: rows as JSONL or Parquet. Nothing here decides which columns a result has."""
+"""Data files out: rows as JSONL or Parquet, or as a folder of Parquet files.
+
+Nothing here decides which columns a result has.
+"""
 
 import base64
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -13,7 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flr.errors import OutputError
-from flr.files import check_place, whole_file
+from flr.files import check_place, whole_file, whole_folder
+
+ROWS_OF_A_PART = 100_000
+"""Rows of each Parquet file of a folder, but for the last one."""
+
+_PART = re.compile(r"part-\d{5,}\.parquet")
 
 
 def _plain(value: Any) -> Any:
@@ -80,42 +89,78 @@ WRITERS: dict[str, Callable[[BinaryIO, Iterable[Mapping[str, Any]], Path], None]
 }
 
 
+def _write_folder(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Parquet files of one schema."""
+    table = _table(rows, path)
+    with whole_folder(path) as folder:
+        for number, at in enumerate(range(0, max(table.num_rows, 1), ROWS_OF_A_PART)):
+            part = table.slice(at, ROWS_OF_A_PART)
+            pq.write_table(part, folder / f"part-{number:05d}.parquet")
+
+
+def _check_folder(path: Path) -> None:
+    """Raises where there is a folder that holds what is not ours to replace."""
+    try:
+        others = [one.name for one in path.iterdir()] if path.is_dir() else []
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+    foreign = next((name for name in sorted(others) if not _PART.fullmatch(name)), None)
+    if foreign is not None:
+        raise OutputError(f"{path}: a folder with {foreign!r} in it; name a folder of its own.")
+
+
 def _writer(path: Path) -> Callable[[BinaryIO, Iterable[Mapping[str, Any]], Path], None]:
-    if path.suffix.lower() not in WRITERS:
-        raise OutputError(f"{path}: an output is named .jsonl or .parquet.")
-    return WRITERS[path.suffix.lower()]
+    suffix = path.suffix.lower() or ".parquet"  # a folder of those
+    if suffix not in WRITERS:
+        raise OutputError(
+            f"{path}: an output is named .jsonl or .parquet, or has no suffix for a folder of "
+            "Parquet files."
+        )
+    return WRITERS[suffix]
 
 
-def check_output(path: Path, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+def check_output(
+    path: Path, rows: Iterable[Mapping[str, Any]] = (), *, folder_too: bool = False
+) -> None:
     """Refuses, before any work is done, an output that could not be written at the end.
 
     Args:
         path: where the output shall be.
         rows: the columns that it will have at least, where they are known already.
+        folder_too: whether a name without suffix may stand for a folder of Parquet files.
 
     Raises:
-        OutputError: neither `.jsonl` nor `.parquet`; a folder; in a folder that is missing or that
-            may not be written to; a column that this format cannot hold.
+        OutputError: another suffix than `.jsonl`, `.parquet` or none; a folder that holds anything
+            but an earlier output; in a folder that is missing or that may not be written to; a
+            column that this format cannot hold.
     """
     write_rows = _writer(path)
-    check_place(path)
+    if not path.suffix and not (folder_too and path.name):
+        raise OutputError(f"{path}: an output is named .jsonl or .parquet.")
+    check_place(path, folder_too=not path.suffix)
+    if not path.suffix:
+        _check_folder(path)
     with Path(os.devnull).open("wb") as nowhere:
         write_rows(nowhere, rows, path)
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes rows as JSONL or Parquet, by suffix: the whole file, or nothing and an error.
+    """Writes rows as JSONL or Parquet, by suffix: the whole output, or nothing and an error.
 
     JSONL keeps each row as it is; dates, decimals and bytes become text (bytes in base64). Parquet
     gets the union of the columns, and of the keys of objects in them, null where a row has none.
 
     Args:
-        path: `.jsonl` or `.parquet`, in a folder that exists; a file that is there is replaced.
+        path: `.jsonl`, `.parquet`, or without suffix for a folder of Parquet files, in a folder
+            that exists; what is there is replaced.
         rows: the columns of each row, in their order.
 
     Raises:
         OutputError: a value that the format cannot hold, no space, no permission.
     """
     write_rows = _writer(path)
-    with whole_file(path) as handle:
-        write_rows(handle, rows, path)
+    if path.suffix:
+        with whole_file(path) as handle:
+            write_rows(handle, rows, path)
+    else:
+        _write_folder(path, rows)

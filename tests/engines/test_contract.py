@@ -1,6 +1,7 @@
 """What every engine promises; a new engine adds one line to `ENGINES`."""
 
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PreTrainedModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmarks.peers import gguf_file
 from flr.engines.base import Engine, LogitRequest, Request
@@ -25,7 +28,7 @@ from flr.engines.vllm import VLLMEngine
 from flr.errors import ContextOverflowError, FlrError
 from flr.vllm_model import VLLMModel
 from tests.engines import tiny
-from tests.engines.served import MODEL, serving
+from tests.engines.served import MODEL, serving, vllm_serving
 
 VOCABULARY = 64
 LONGEST = 96
@@ -102,6 +105,19 @@ def openai() -> Subject:
     return Subject(OpenAIEngine(served.url, MODEL, max_tokens=LONGEST), logits, raw=False)
 
 
+def openai_of_vllm() -> Subject:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    model = wide_heads(max_position_embeddings=LONGEST + 1)
+    folder = kept(tempfile.TemporaryDirectory())
+    model.save_pretrained(folder)
+    words = WordLevel({f"word{one}": one for one in range(VOCABULARY)}, unk_token="word0")
+    PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words)).save_pretrained(folder)
+    more = ("--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.2")
+    url = kept(vllm_serving(sys.executable, folder, MODEL, *more))
+    engine = OpenAIEngine(url, MODEL, max_tokens=None)
+    return Subject(engine, lambda tokens: tiny.raw_logits(model, tokens).tolist(), raw=False)
+
+
 def wide_heads(**changes: Any) -> PreTrainedModel:
     """A tiny model with heads as wide as other engines want them."""
     sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
@@ -115,7 +131,8 @@ _kept = ExitStack()
 
 def kept(context: AbstractContextManager[Any]) -> Any:
     entered = _kept.enter_context(context)
-    return Path(entered) if isinstance(entered, str) else entered
+    is_folder = isinstance(context, tempfile.TemporaryDirectory)
+    return Path(entered) if is_folder else entered
 
 
 ENGINES: dict[str, Callable[[], Subject]] = {
@@ -126,6 +143,7 @@ ENGINES: dict[str, Callable[[], Subject]] = {
     "llamacpp": llamacpp,
     "vllm": vllm,
     "openai": openai,
+    "openai-of-vllm": openai_of_vllm,
 }
 
 

@@ -64,6 +64,15 @@ def test_a_variable_overrides_the_file(tmp_path: Path):
     )
 
 
+def test_arguments_of_an_engine_are_texts_and_the_token_of_a_server_is_no_option():
+    given = read(
+        {"FLR_MODEL": "vllm:m", "FLR_VLLM": "{a: 0.5, b: fp8, c: true}", "FLR_TOKEN": "secret"}
+    )
+    assert given.vllm == {"a": "0.5", "b": "fp8", "c": "true"}
+    with pytest.raises(OptionError, match=r"FLR_VLLM: .* names with a value each were expected"):
+        read({"FLR_MODEL": "vllm:m", "FLR_VLLM": "[1]"})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from flr import remote
 from flr.cli.progress import bar
 from flr.runs import Report
 from flr.sample_file import SampleOptions, sample_file
@@ -17,7 +18,7 @@ def sample(
     source: Annotated[str, Parameter(name="PROMPTS", allow_leading_hyphen=True)],
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[str, Parameter(alias="-o")],
     shard: str | None = None,
     config: Path | None = None,
     options: Annotated[SampleOptions | None, Parameter(name="*")] = None,
@@ -31,24 +32,29 @@ def sample(
     ends with the same bytes on the same kind of machine. OUTPUT.run.json says how it was made.
 
     Args:
-        source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
-        output: the file to write, .jsonl or .parquet.
+        source: JSONL, JSON, Parquet or CSV file, a folder of Parquet files, a URL of either (s3://,
+            gs://), - for JSONL on standard input, or a dataset id.
+        output: .jsonl or .parquet file to write, or a name without suffix for a folder of Parquet
+            files. s3://, gs://: it is made in the working directory, and copied when it is whole.
         shard: I/N: compute part I of N only, on this machine; flr merge puts them together.
         config: YAML file with options, such as `n: 4`; the command line overrides it.
         options: what samples, and how.
     """
     del config  # read by the main door, before options are parsed
+    options = options or SampleOptions()
+    here = remote.local(source, output, in_parts=shard is not None)
     console = Console(stderr=True)
     with bar(console, "prompts") as progress:
         part = None if shard is None else parse(shard)
-        report = sample_file(source, output, options or SampleOptions(), progress, part)
+        report = sample_file(source, here, options, progress, part)
     if shard is not None:
-        console.print(Text(done_with(output, report)))
+        console.print(Text(done_with(here, report)))
     else:
+        remote.copy(here, output)
         show(console, output, report)
 
 
-def show(console: Console, output: Path, report: Report) -> None:
+def show(console: Console, output: str | Path, report: Report) -> None:
     """Prints the closing summary of a run."""
     record = report.record
     reasons = record["finish_reasons"]

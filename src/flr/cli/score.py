@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flr import remote
 from flr.cli.progress import bar
 from flr.runs import Report
 from flr.score_file import ScoreOptions, score_file
@@ -18,7 +19,7 @@ def score(
     source: Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)],
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[str, Parameter(alias="-o")],
     shard: str | None = None,
     config: Path | None = None,
     options: Annotated[ScoreOptions | None, Parameter(name="*")] = None,
@@ -32,30 +33,35 @@ def score(
     command is given again, and ends with the same bytes. OUTPUT.run.json says how it was made.
 
     Args:
-        source: JSONL, JSON, Parquet or CSV file, - for JSONL on standard input, or a dataset id.
-        output: the file to write, .jsonl or .parquet.
+        source: JSONL, JSON, Parquet or CSV file, a folder of Parquet files, a URL of either (s3://,
+            gs://), - for JSONL on standard input, or a dataset id.
+        output: .jsonl or .parquet file to write, or a name without suffix for a folder of Parquet
+            files. s3://, gs://: it is made in the working directory, and copied when it is whole.
         shard: I/N: compute part I of N only, on this machine; flr merge puts them together.
         config: YAML file with options, such as `set: short`; the command line overrides it.
         options: how to score.
     """
     del config  # read by the main door, before options are parsed
+    options = options or ScoreOptions()
+    here = remote.local(source, output, in_parts=shard is not None)
     console = Console(stderr=True)
     with bar(console, "responses") as progress:
         report = score_file(
             source,
-            output,
-            options or ScoreOptions(),
+            here,
+            options,
             progress,
             lambda words: console.print(Text(f"warning: {words}", style="yellow")),
             part=None if shard is None else parse(shard),
         )
     if shard is not None:
-        console.print(Text(done_with(output, report)))
+        console.print(Text(done_with(here, report)))
     else:
+        remote.copy(here, output)
         show(console, output, report)
 
 
-def show(console: Console, output: Path, report: Report) -> None:
+def show(console: Console, output: str | Path, report: Report) -> None:
     """Prints the closing summary of a run."""
     record = report.record
     table = Table(show_header=False, box=None, pad_edge=False)

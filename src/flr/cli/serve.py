@@ -10,13 +10,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flr.errors import OptionError, missing_extra
-from flr.integrations.settings import RewardOptions
+from flr.integrations.settings import TOKEN, RewardOptions
 from flr.integrations.shared import Rewarder
 from flr.options import check_positive
 from flr.sources import engine_of
-
-TOKEN = "FLR_TOKEN"  # noqa: S105 - the name of a variable
-"""Variable of the environment with the token that clients have to send."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +37,9 @@ class ServeOptions(RewardOptions):
         check_positive("max_body", self.max_body)
         if self.max_seconds <= 0:
             raise OptionError(f"--max-seconds {self.max_seconds}; more than 0 was expected")
+        if "error" in (self.on_overflow, self.on_special):
+            # One client's text would be the error of all whose requests are scored with it.
+            raise OptionError("--on-overflow, --on-special: a server skips; error is not for it")
         if not 0 < self.port < 65536:
             raise OptionError(f"--port {self.port}; 1 to 65535 was expected")
 
@@ -67,7 +67,8 @@ def serve(
             raise missing_extra(library, "flr serve", "'.[serve]' in a clone of flr")
     import uvicorn  # an extra, as what the next line imports
 
-    from flr.serving import Limits, application
+    from flr.serving.application import application
+    from flr.serving.bounds import Limits
 
     if engine_of(options.model) == "hf":
         options = replace(options, policy=options.policy or options.model)

@@ -11,6 +11,7 @@ import ctypes
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -39,6 +40,16 @@ Entry = tuple[int, int, int, bool]
 """A token to decode: id, position, sequence, and whether its logits are wanted."""
 
 
+@cache
+def _quiet_library() -> tuple[Any, Any]:
+    """llama.cpp, and what it logs to: it calls that as long as the process lives."""
+    library: Any = import_module("llama_cpp")
+    nowhere = library.llama_log_callback(lambda *_: None)
+    library.llama_log_set(nowhere, ctypes.c_void_p())
+    library.llama_backend_init()
+    return library, nowhere
+
+
 @final
 class LlamaCppEngine(Engine):
     """Scores with a GGUF file.
@@ -55,10 +66,7 @@ class LlamaCppEngine(Engine):
 
     def __init__(self, file: Path, *, threads: int) -> None:
         super().__init__()
-        self._lib: Any = import_module("llama_cpp")
-        self._quiet = self._lib.llama_log_callback(lambda *_: None)
-        self._lib.llama_log_set(self._quiet, ctypes.c_void_p())
-        self._lib.llama_backend_init()
+        self._lib: Any = _quiet_library()[0]
         self._model = self._lib.llama_model_load_from_file(str(file).encode(), self._on_device())
         if not self._model:
             raise ModelError(f"llama.cpp cannot load {file}")

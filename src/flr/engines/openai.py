@@ -5,18 +5,21 @@ SGLang has it, and beside it vLLM's `prompt_logprobs`, which names the token tha
 of. A server that gives neither (llama.cpp's) is refused before work begins.
 
 Requests are in flight side by side, tried again where the server is busy or the connection breaks
-(the client backs off exponentially, with jitter, and heeds Retry-After), and answered in order. The
-key comes from OPENAI_API_KEY alone.
+(the client backs off exponentially, with jitter, and heeds Retry-After), and answered in order.
+After an error, or Ctrl-C, those in flight are given up at once. The key comes from OPENAI_API_KEY
+alone.
 """
 
+import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from math import isfinite
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from flr.engines.base import Engine, LogLikelihood, Request
 from flr.errors import ModelError, missing_extra
@@ -32,6 +35,8 @@ SECONDS = 120.0
 
 NO_KEY = "none"
 """What is sent where no key is set: many servers want none."""
+
+T = TypeVar("T")
 
 
 @final
@@ -58,14 +63,14 @@ class OpenAIEngine(Engine):
         self._library: Any = import_module("openai")  # an extra
         self._url, self._model = url, model
         key = os.environ.get("OPENAI_API_KEY") or NO_KEY
-        self._client: Any = self._library.OpenAI(
+        self._client: Any = self._library.AsyncOpenAI(
             base_url=url, api_key=key, timeout=SECONDS, max_retries=TRIES - 1
         )
-        served = self._served()
+        served = _waited(self._served())
         # One less than the server takes: it writes a token behind every prompt.
         limits = [max_tokens, served - 1 if served else None]
         self.max_tokens = min((one for one in limits if one is not None), default=None)
-        self._answer(Request((0, 1, 2), 1, 3), "the first request")
+        _waited(self._answer(Request((0, 1, 2), 1, 3), "the first request"))
 
     def loglikelihoods(self, requests: Sequence[Request]) -> list[LogLikelihood]:
         """Answers every request, in order; see `Engine`.
@@ -74,13 +79,7 @@ class OpenAIEngine(Engine):
             ModelError: the server fails however often it is asked, or leaves out a number.
         """
         self.check_lengths([request.tokens for request in requests])
-        names = [f"request {number} of {len(requests)}" for number in range(1, len(requests) + 1)]
-        pool = ThreadPoolExecutor(IN_FLIGHT)
-        try:
-            found = [LogLikelihood(one) for one in pool.map(self._answer, requests, names)]
-        finally:
-            # After an error nothing that still waits is asked, and nobody waits for the others.
-            pool.shutdown(wait=False, cancel_futures=True)
+        found = [LogLikelihood(one) for one in _waited(self._answers(requests))]
         tokens = sum(request.stop for request in requests if request.stop > request.start)
         self.tally.add(self.name, len(requests), tokens, tokens)
         return found
@@ -89,10 +88,26 @@ class OpenAIEngine(Engine):
         """Who answers."""
         return f"{self._model} at {self._url}, every row in full"
 
-    def _served(self) -> int | None:
+    async def _answers(self, requests: Sequence[Request]) -> list[tuple[float, ...]]:
+        """Of all requests, in order."""
+        room = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(request: Request, name: str) -> tuple[float, ...]:
+            async with room:
+                return await self._answer(request, name)
+
+        names = [f"request {number} of {len(requests)}" for number in range(1, len(requests) + 1)]
+        tasks = [asyncio.ensure_future(one(*both)) for both in zip(requests, names, strict=True)]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _served(self) -> int | None:
         """The longest row that the server says it takes; also whether it is there at all."""
         with self._worded("the list of models"):
-            models = list(self._client.models.list())
+            models = [one async for one in self._client.models.list()]
         for one in models:
             if one.id == self._model:
                 longest = (one.model_extra or {}).get("max_model_len")
@@ -100,12 +115,12 @@ class OpenAIEngine(Engine):
         names = ", ".join(one.id for one in models[:10]) or "none"
         raise ModelError(f"{self._url} has no model {self._model!r}; it has {names}")
 
-    def _answer(self, request: Request, name: str) -> tuple[float, ...]:
+    async def _answer(self, request: Request, name: str) -> tuple[float, ...]:
         """Per token of the continuation, nats."""
         if request.stop == request.start:
             return ()
         with self._worded(name):
-            completion = self._client.completions.create(
+            completion = await self._client.completions.create(
                 model=self._model,
                 prompt=list(request.tokens[: request.stop]),
                 max_tokens=1,
@@ -153,6 +168,24 @@ class OpenAIEngine(Engine):
             raise ModelError(
                 f"{name}: {self._url} answers with something else than a completion"
             ) from error
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all requests, in a thread of its own: callers may be in another one."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+def _waited(work: Coroutine[Any, Any, T]) -> T:
+    """What comes of asynchronous work; it is given up where waiting for it is."""
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def _span(request: Request) -> range:

@@ -27,7 +27,7 @@ from flr.errors import FollowUpError, OptionError, did_you_mean
 from flr.evaluation.baselines import coin, judged, length, preferences
 from flr.evaluation.passes import ClassifierPass, ModelPass, Pass
 from flr.measuring import Measured, Wanted
-from flr.options import ModelOptions
+from flr.options import ModelOptions, cluster_of
 from flr.rewards import VARIANTS
 from flr.scoring import WANTED, value
 from flr.types import Conversation, FollowUpSet
@@ -174,6 +174,8 @@ class _Building:
         return [Arm("random", (), _of_text(coin(self.seed)))]
 
     def _classifier(self, model: str) -> list[Arm]:
+        if cluster_of(self.options):
+            raise OptionError(f"--ray is not for classifier:{model}; benchmark it in its own run")
         self.classifiers.append(model)
         return [Arm(f"classifier:{model}", (f"classifier:{model}",), _classified)]
 

@@ -7,6 +7,7 @@ misspelt or of the wrong kind is an error that names it: a training run on a def
 chose would not be noticed.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -23,6 +24,8 @@ from flr.options import ScorerOptions, choices_of, kinds_of
 PREFIX = "FLR_"
 CONFIG = "FLR_CONFIG"
 """Variable that names a YAML file with options."""
+TOKEN = "FLR_TOKEN"  # noqa: S105 - the name of a variable
+"""Variable with the token that clients of `flr serve` have to send; no option of a reward."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ def read(environment: Mapping[str, str]) -> RewardOptions:
         2
     """
     ours = {name: text for name, text in environment.items() if name.startswith(PREFIX) and text}
-    path = ours.pop(CONFIG, None)
+    path, _ = ours.pop(CONFIG, None), ours.pop(TOKEN, None)
     of_file = _of_file(path) if path else {}
     variables = {name.removeprefix(PREFIX).lower(): text for name, text in ours.items()}
     parsed = {name: _parsed(text, _KINDS.get(name)) for name, text in variables.items()}
@@ -145,8 +148,9 @@ def _fits(value: Any, kind: Any) -> bool:
 
 def _is(value: Any, kind: Any) -> bool:
     if get_origin(kind) is dict:
+        kinds = (float,) if kind == dict[str, float] else (str, float, bool)
         return isinstance(value, Mapping) and all(
-            isinstance(name, str) and _is(number, float) for name, number in value.items()
+            isinstance(name, str) and any(_is(one, k) for k in kinds) for name, one in value.items()
         )
     if kind in (int, float):
         numbers = int if kind is int else (int, float)
@@ -155,9 +159,13 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def _as_typed(value: Any, kind: Any) -> Any:
-    """The same value in the very type: a path of a text, plain numbers of a mapping."""
-    if get_origin(kind) is dict:
+    """The same value in the very type: a path of a text, plain numbers or texts of a mapping."""
+    if kind == dict[str, float]:
         return {name: float(number) for name, number in value.items()}
+    if kind == dict[str, str]:
+        return {
+            name: one if isinstance(one, str) else json.dumps(one) for name, one in value.items()
+        }
     return Path(value) if Path in kinds_of(kind) and isinstance(value, str) else value
 
 
@@ -172,4 +180,6 @@ def _expected(value: Any, kind: Any) -> str:
         str: "a text was expected",
     }
     known = [named[one] for one in kinds_of(kind) if one in named]
+    if kind == dict[str, str]:
+        return "names with a value each were expected"
     return known[0] if known else "categories with a number each were expected"

@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 
 from flr.integrations.settings import RewardOptions
 from flr.integrations.shared import Rewarder
-from flr.serving import Busy, Limits, Waiting, application
+from flr.serving.application import application
+from flr.serving.bounds import Busy, Limits, Waiting
 from tests.integrations.small import LONG, TEA, chatml, expected, save_policy
 from tests.tiny_model import save_tiny_model
 

@@ -1,0 +1,1 @@
+"""The reward server: `flr serve`, one follow-up model for many clients."""
