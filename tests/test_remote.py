@@ -181,6 +181,33 @@ def test_a_shorter_folder_takes_the_place_of_a_longer_one(asked, memory, monkeyp
     assert len(io.read("memory://bucket/scored")) == 9
 
 
+def test_a_copy_that_fails_over_an_earlier_one_goes_on_and_foreign_files_stay(
+    asked, memory, monkeypatch, capsys
+):
+    asked += ["-o", "memory://bucket/scored"]
+    assert run(asked) == 0
+    memory.pipe_file("/bucket/scored/README.md", b"mine")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "expired")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "pipe_file", refused)
+        assert run([*asked, "--limit", "9", "--force"]) == 2
+        assert "expired; all of it lies in scored" in said(capsys)
+    assert run([*asked, "--limit", "9"]) == 0
+    assert len(io.read("memory://bucket/scored")) == 9
+    assert memory.exists("/bucket/scored/README.md")
+
+
+def test_what_was_removed_there_is_copied_again(asked, memory):
+    asked += ["-o", "memory://bucket/scored.jsonl"]
+    assert run(asked) == 0
+    memory.rm_file("/bucket/scored.jsonl")
+    assert run(asked) == 0
+    assert memory.exists("/bucket/scored.jsonl")
+
+
 def test_what_cannot_be_copied_lies_here_and_is_copied_by_the_same_command(
     asked, memory, capsys, monkeypatch
 ):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flr.errors import OptionError, OutputError
+
+PART = re.compile(r"part-\d{5,}\.parquet")
+"""The name of each file of an output that is a folder."""
 
 
 def check_place(path: Path, *, folder_too: bool = False) -> None:

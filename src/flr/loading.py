@@ -140,6 +140,8 @@ def of_machine(options: MachineOptions) -> dict[str, Any]:
     if cluster and not on_ray.is_inside():
         return on_ray.ask(cluster, of_machine, options)
     device = options.device or devices.pick_device()
+    if device.startswith("cuda"):
+        devices.check_device(device)
     return {
         "dtype": devices.pick_dtype(options.dtype, device),
         "quantization": options.quantization,

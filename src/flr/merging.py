@@ -42,7 +42,7 @@ def merge(output: Path, progress: Progress, *, force: bool = False) -> Merged:
         OutputError: a shard is missing or of another run, or INPUT has changed since.
     """
     found = gather(output)
-    options = {**found.options, "force": force, "ray": None, "workers": None}
+    options = {**found.options, "force": force, "ray": None, "workers": None, "device": None}
     if found.verb == "score":
         scored = _options(ScoreOptions, options)
         return Merged("score", score_file(found.source, output, scored, progress, part=found))

@@ -45,7 +45,7 @@ def ask(address: str, question: Callable[[Any], Any], given: Any) -> Any:
     """
     ray = _cluster(address)
     gpus = 1 if any(_has(node, "GPU") for node in _nodes(ray)) else 0
-    asked = ray.remote(num_gpus=gpus)(_answered)
+    asked = ray.remote(num_cpus=0, num_gpus=gpus)(_answered)
     try:
         return ray.get(asked.remote(question, given))
     except ray.exceptions.RayError as error:
@@ -79,7 +79,7 @@ def work_through(
 
     Raises:
         OptionError: Ray is not installed; more actors than the cluster has room for.
-        UserError: no cluster; actors died again and again; what an actor raised.
+        UserError: no cluster; it fails, or actors die again and again; what an actor raised.
     """
     if not blocks:
         return
@@ -96,21 +96,16 @@ def work_through(
     context.execution_no_progress_timeout_s = -1  # a block may take its time
     items = [{"index": at, "block": pickle.dumps(block)} for at, block in enumerate(blocks)]
     results = _shared_out(data, items, count, needs, (options, start))
-    died = (
-        *(ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError),
-        *(ray.exceptions.NodeDiedError, ray.exceptions.WorkerCrashedError),
-    )
     try:
         for row in results.iter_rows():
             result = pickle.loads(row["result"])  # noqa: S301 - bytes of our own actors
             if isinstance(result, Exception):
                 raise result
             yield int(row["index"]), result
-    except died as error:
+    except ray.exceptions.RayError as error:
         raise UserError(
-            f"--ray: workers died again and again, most often because memory ran out: take a "
-            f"smaller --batch-tokens and give the same command again; finished blocks are kept "
-            f"({_reason(error)})"
+            f"--ray: the cluster does not get on ({_reason(error)}); finished blocks stay, give "
+            "the same command again, with a smaller --batch-tokens where memory ran out"
         ) from error
 
 
@@ -208,4 +203,8 @@ def _tried(work: Callable[..., Any], *given: Any) -> Any:
         return work(*given)
     except Exception as error:
         error.add_note(traceback.format_exc())
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        except Exception:
+            return RuntimeError(f"{error!r}\n{traceback.format_exc()}")
         return error

@@ -214,6 +214,8 @@ def check_workers(options: MachineOptions, engine: str) -> None:
     if options.ray:
         if options.device or options.device_map:
             raise OptionError("--ray gives every worker its device; leave out --device[-map]")
+        if options.vllm.get("tensor_parallel_size", "1") != "1":
+            raise OptionError("--ray gives every worker one GPU; leave out tensor_parallel_size")
         return
     several = (options.workers or 1) > 1
     if engine != "hf" and several:

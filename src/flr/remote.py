@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from flr.errors import OptionError, OutputError
+from flr.files import PART, write_text
 from flr.runs import read_record, record_path
 
 T = TypeVar("T")
@@ -90,13 +91,12 @@ def local(source: str, output: str, *, in_parts: bool) -> Path:
         raise OutputError(f"{output}: no place to write to; a path, or s3://BUCKET/NAME")
     if f"{output.rstrip('/')}/".startswith(f"{source.rstrip('/')}/"):
         raise OutputError(f"{output} is the input, or in it; name another place")
-    if _asked(output, lambda system, path: system.exists(path)):
-        known = _record(output).get("run")
-        if known is None or known != read_record(here).get("run"):
-            raise OutputError(
-                f"{output} is there already, not copied from {here} here; remove it, or give "
-                "another name"
-            )
+    is_there = _asked(output, lambda system, path: system.exists(path))
+    if is_there and _record(output).get("run") not in _copied(here, output):
+        raise OutputError(
+            f"{output} is there already, not copied from {here} here; remove it, or give another "
+            "name"
+        )
     return here
 
 
@@ -106,22 +106,26 @@ def copy(here: Path, output: str) -> None:
     Raises:
         OutputError: it cannot be written there.
     """
-    if not is_url(output) or _record(output) == read_record(here):
+    if not is_url(output):
         return
+    run = read_record(here)["run"]
+    runs = [*_copied(here, output), run]
+    write_text(_copied_path(here), json.dumps({output: runs}) + "\n")
 
     def copied(system: Any, path: str) -> None:
         path = path.rstrip("/")
+        if system.exists(path) and _record(output) == read_record(here):
+            return
         # First of all whose it is: copying goes on with the same command where it was killed.
-        begun = {"run": read_record(here)["run"]}
-        system.pipe_file(f"{path}.run.json", json.dumps(begun).encode())
+        system.pipe_file(f"{path}.run.json", json.dumps({"run": run}).encode())
         if here.is_dir():
             system.makedirs(path, exist_ok=True)
             files = sorted(here.iterdir())
             for file in files:
                 system.put_file(str(file), f"{path}/{file.name}")
-            ours = {file.name for file in files}
-            for place in system.find(path):  # of a longer output that was copied before
-                if PurePosixPath(place).name not in ours:
+            for place in system.ls(path, detail=False):  # of a longer output, copied before
+                name = PurePosixPath(place).name
+                if PART.fullmatch(name) and name not in {file.name for file in files}:
                     system.rm_file(place)
         else:
             system.put_file(str(here), path)
@@ -133,6 +137,19 @@ def copy(here: Path, output: str) -> None:
         raise OutputError(
             f"{error}; all of it lies in {here}, and the same command copies it"
         ) from error
+
+
+def _copied_path(here: Path) -> Path:
+    return here.with_name(f"{here.name}.copied.json")
+
+
+def _copied(here: Path, output: str) -> list[str]:
+    """The runs whose output was copied to a URL from here, or begun to be."""
+    try:
+        found = json.loads(_copied_path(here).read_text("utf-8")).get(output, [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _record(output: str) -> dict[str, Any]:

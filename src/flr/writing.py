@@ -6,7 +6,6 @@ Nothing here decides which columns a result has.
 import base64
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -17,12 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flr.errors import OutputError
-from flr.files import check_place, whole_file, whole_folder
+from flr.files import PART, check_place, whole_file, whole_folder
 
 ROWS_OF_A_PART = 100_000
 """Rows of each Parquet file of a folder, but for the last one."""
-
-_PART = re.compile(r"part-\d{5,}\.parquet")
 
 
 def _plain(value: Any) -> Any:
@@ -104,7 +101,7 @@ def _check_folder(path: Path) -> None:
         others = [one.name for one in path.iterdir()] if path.is_dir() else []
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
-    foreign = next((name for name in sorted(others) if not _PART.fullmatch(name)), None)
+    foreign = next((name for name in sorted(others) if not PART.fullmatch(name)), None)
     if foreign is not None:
         raise OutputError(f"{path}: a folder with {foreign!r} in it; name a folder of its own.")
 
