@@ -195,7 +195,9 @@ def of_openrlhf(tokenizer: Any, folder: Path, remote: str) -> list[float]:
         return await asyncio.gather(*calls)
 
     rewards = [torch.tensor([one["reward"]]) for one in asyncio.run(together())]
-    assert all(one.shape == (1,) for one in rewards), "as an experience holds them"
+    # As an experience holds them: a server's are lists of one, as those of OpenRLHF's own server.
+    shape = (1, 1) if remote.startswith("http") else (1,)
+    assert all(one.shape == shape for one in rewards), [one.shape for one in rewards]
     return [one.item() for one in rewards]
 
 
