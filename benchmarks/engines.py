@@ -119,8 +119,8 @@ def holds(end: str) -> bool:
 
 def plain(dtype: torch.dtype, requests: Sequence[Request]) -> dict[str, Any]:
     """One full forward a row."""
-    model = models.load(sources.locate("smollm2"), dtype="fp32", device="cpu")
-    model = model.to(dtype=dtype)
+    model: Any = models.load(sources.locate("smollm2"), dtype="fp32", device="cpu")
+    model = model.to(dtype)
     values: list[float] = []
     begun = time.perf_counter()
     with torch.inference_mode():
