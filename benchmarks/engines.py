@@ -1,6 +1,8 @@
 """What every engine says of the same rows: how far from exact, and how fast; and the contract test.
 
-    plain       one full forward a row in transformers, at each precision: the noise floor
+    plain       one full forward a row in transformers, at each precision: the noise floor; for
+                smollm2's own 4-bit file one in llama-cpp-python, since transformers has no
+                products with weights of 4 bits
     hf          the engine of `flr score`
     vllm, llamacpp, openai
                 the others, each in the environment that has its library; openai asks vLLM's own
@@ -11,7 +13,7 @@ The rows are those of `scoring.py`: 24 follow-ups after each of 4 responses, con
 with smollm2. What is told is the largest and the mean difference to a plain forward in fp64, nats a
 token, and responses a second. The contract test (`tests/engines/test_contract.py`) is run in the
 same environments first, on the real libraries; exit code 1 where it fails, or where an engine's
-mean difference is above that of plain transformers at the same precision (of bf16 for 4-bit).
+mean difference is above the noise floor.
 
     benchmarks/peers/install.sh ENVIRONMENTS
     python -m benchmarks.engines ENVIRONMENTS -o RESULT.json
@@ -67,13 +69,31 @@ def answer(engine: Engine, requests: Sequence[Request]) -> dict[str, Any]:
     return {"values": values, "seconds": seconds, "path": engine.describe()}
 
 
+def in_full(file: str, requests: Sequence[Request]) -> dict[str, Any]:
+    """One full forward a row by llama-cpp-python's own class."""
+    from llama_cpp import Llama
+
+    model: Any = Llama(file, n_ctx=1024, logits_all=True, verbose=False, n_threads=torch.get_num_threads())
+    values: list[float] = []
+    begun = time.perf_counter()
+    for one in requests:
+        model.reset()
+        model.eval(one.tokens[: one.stop])
+        logits = torch.from_numpy(model.scores[one.start - 1 : one.stop - 1])
+        asked = torch.tensor(one.tokens[one.start : one.stop])
+        values.append(logits.log_softmax(-1).gather(-1, asked[:, None]).mean().item())
+    return {"values": values, "seconds": time.perf_counter() - begun, "path": "plain"}
+
+
 def child(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers with an engine that only this environment has."""
+    """Answers with what only this environment has."""
+    requests = [Request(tuple(tokens), start, stop) for tokens, start, stop in asked["rows"]]
+    if "file" in asked["options"]:
+        return in_full(asked["options"]["file"], requests)
     options = ModelOptions(**asked["options"])
     source = sources.locate_with_engine(
         options.model, revision=options.revision, tokenizer=options.tokenizer
     )
-    requests = [Request(tuple(tokens), start, stop) for tokens, start, stop in asked["rows"]]
     told = {name: version(name) for name in LIBRARIES if find_spec(LIBRARIES[name])}
     return {**answer(starting.start(options, source), requests), "versions": told}
 
@@ -139,9 +159,10 @@ def measured(environments: Path, requests: Sequence[Request]) -> Iterator[tuple[
     for dtype in ("fp32", "bf16"):
         yield "plain", dtype, plain(devices.DTYPES[dtype], requests)
         yield from at(environments, requests, dtype)
-    packed = f"llamacpp:{smollm2.folder / str(smollm2.gguf)}"
+    packed = str(smollm2.folder / str(smollm2.gguf))
     llama = environments / "llama-cpp" / "bin" / "python"
-    yield "llamacpp", "4-bit", elsewhere(llama, requests, model=packed)
+    yield "plain", "4-bit", elsewhere(llama, requests, file=packed)
+    yield "llamacpp", "4-bit", elsewhere(llama, requests, model=f"llamacpp:{packed}")
 
 
 def at(
@@ -228,8 +249,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _floor(found: Mapping[str, Any], name: str) -> float:
-    precision = name.split()[-1].replace("4-bit", "bf16")
-    return found[f"plain {precision}"]["mean_difference"]
+    return found[f"plain {name.split()[-1]}"]["mean_difference"]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
                 8 rows are timed and scaled to all of them
     kv-reuse    transformers: the context once, its cache repeated for 24 follow-ups at a time, by
                 length, padded (24 was best of 12, 24, 40 and 120, tried by hand)
-    lm-eval     lm-evaluation-harness's `hf` model, batches of 8; 8 rows are timed and scaled
+    lm-eval     lm-evaluation-harness's `hf` model, batches of 8, of 4 at 4,000 tokens for its
+                memory; 8 rows are timed and scaled
     llama.cpp   the context once, copied to a sequence a follow-up, one unified cache; `4-bit` is
                 smollm2's own packed file, on a line of its own
     vllm        vLLM's CPU build, `prompt_logprobs`, contexts from its prefix cache (blocks of 32)

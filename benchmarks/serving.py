@@ -51,7 +51,8 @@ NOISE = 1e-4
 """By how much company changes a reward in fp32 at most, nats a token."""
 GOAL = 0.85
 """Of the library's rate."""
-
+MALFORMED = 1000
+"""Requests that are no such, at least."""
 
 PAIRS = demo.pairs()
 POOL = 512
@@ -315,7 +316,9 @@ def main(arguments: Sequence[str]) -> int:
     stops = load["stop"]["exit_code"] in (0, -signal.SIGTERM)  # uvicorn dies of it in the end
     stops = stops and load["stop"]["answered_after_sigterm"] > 0
     kept = load["lost"] == 0 and stops and set(load["requests"]) == {"200"}
-    sound = wrong["exit_code"] == 0 and not any(one.startswith("5") for one in wrong["answers"])
+    refused = sum(count for one, count in wrong["answers"].items() if one.startswith("4"))
+    failed = any(one.startswith("5") for one in wrong["answers"])
+    sound = wrong["exit_code"] == 0 and refused >= MALFORMED and not failed
     fast = np.median(load["server_over_library"]) >= GOAL
     return 0 if kept and sound and fast and off.max() < NOISE else 1
 

@@ -13,6 +13,8 @@ from lm_eval.models.huggingface import HFLM
 from worker import Row, serve
 
 BATCH = 8
+TOKENS = 16384
+"""Of a batch at most: it holds two numbers for every token and entry of the vocabulary."""
 
 
 def main(folder: str, dtype: str, threads: str) -> None:
@@ -22,6 +24,8 @@ def main(folder: str, dtype: str, threads: str) -> None:
 
     def values(rows: list[Row]) -> list[float]:
         asked = [(("", str(i)), row[:start], row[start:]) for i, (row, start) in enumerate(rows)]
+        longest = max(len(row) for row, _ in rows)
+        model.batch_size_per_gpu = max(1, min(BATCH, TOKENS // longest))
         answers = model._loglikelihood_tokens(asked, disable_tqdm=True)
         return [value for value, _ in answers]
 

@@ -1,3 +1,4 @@
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,11 +32,13 @@ def test_all_that_wait_are_served_together_and_each_gets_its_own():
     assert [len(one) for one in served] == [2, sum(range(1, 9))]
 
 
-def test_never_two_at_a_time():
+def test_never_two_at_a_time_and_always_in_one_thread():
     inside, most = 0, 0
+    threads: set[int] = set()
 
     def serve(items: list[int]) -> list[int]:
         nonlocal inside, most
+        threads.add(threading.get_ident())
         inside += 1
         most = max(most, inside)
         time.sleep(0.001)
@@ -47,6 +50,17 @@ def test_never_two_at_a_time():
         found = list(pool.map(lambda n: together([n, n + 1]), range(100)))
     assert found == [[n, n + 1] for n in range(100)]
     assert most == 1
+    assert len(threads) == 1
+
+
+def test_the_thread_ends_with_whom_it_served():
+    together = Together(lambda items: [threading.current_thread() for _ in items])
+    (thread,) = together([0])
+    assert thread.is_alive()
+    del together
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])

@@ -130,6 +130,18 @@ def test_a_text_in_which_no_response_begins_gets_the_lowest_reward_and_is_counte
     assert answer["extra_logs"]["flr_skipped"] == [1.0]
 
 
+@pytest.mark.filterwarnings("ignore:flr. 1 of 1 responses could not be scored")
+def test_the_longest_text_is_too_long_to_score_and_harms_nothing(client, model):
+    said = {"prompt": "Tea?", "response": "a " * 500_000}
+    (found,) = client.post("/score", json={"conversations": [said]}).json()["scores"]
+    assert found["reward"] is None
+    assert "tokens" in found["skipped"]
+    longer = {"prompt": "Tea?", "response": "a " * 500_000 + "a"}
+    assert client.post("/score", json={"conversations": [longer]}).status_code == 422
+    found = client.post("/score", json={"conversations": ROWS}).json()["scores"]
+    assert [one["reward"] for one in found] == expected(model, ROWS)
+
+
 def test_a_body_that_is_too_long_is_refused_unread(rewarder):
     with client_of(rewarder, limits=Limits(body=200)) as client:
         long = {"conversations": [{"prompt": "a" * 300, "response": "b"}]}

@@ -1,11 +1,13 @@
-"""Serves calls from several threads one at a time, all that wait together.
+"""Serves calls from several threads one at a time, all that wait together, in one thread.
 
 Trainers ask for one response a call and for many at once, each call in a thread of its own, while a
-model answers one call at a time, and cheaper together: responses to one prompt share it. So the
-thread whose turn it is answers for all threads that wait.
+model answers one call at a time, and cheaper together: responses to one prompt share it. So one
+thread answers for all that wait. It is always the same one: every thread that has ever run a model
+keeps a team of threads and working memory for it.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Generic, TypeVar, final
@@ -17,9 +19,7 @@ Answer = TypeVar("Answer")
 @dataclass(slots=True, eq=False)
 class _Call(Generic[Item, Answer]):
     items: Sequence[Item]
-    answers: list[Answer] = field(default_factory=list)
-    error: BaseException | None = None
-    done: bool = False
+    answers: Future[list[Answer]] = field(default_factory=Future)
 
 
 @final
@@ -27,7 +27,7 @@ class Together(Generic[Item, Answer]):
     """A function of many items, called from several threads.
 
     Args:
-        serve: answers items in order; never runs twice at a time.
+        serve: answers items in order; never runs twice at a time, and always in one thread.
 
     Example:
         >>> doubled = Together(lambda numbers: [2 * number for number in numbers])
@@ -37,33 +37,32 @@ class Together(Generic[Item, Answer]):
 
     def __init__(self, serve: Callable[[list[Item]], list[Answer]]) -> None:
         self._serve = serve
-        self._turn, self._door = Lock(), Lock()
+        self._door = Lock()
         self._waiting: list[_Call[Item, Answer]] = []
+        self._thread = ThreadPoolExecutor(1, "together")
 
     def __call__(self, items: Sequence[Item]) -> list[Answer]:
         """The answers to these items, in order; an error is that of all calls served with it."""
         call = _Call[Item, Answer](items)
         with self._door:
             self._waiting.append(call)
-        with self._turn:
-            if not call.done:
-                self._answer()
-        if call.error is not None:
-            raise call.error
-        return call.answers
+        self._thread.submit(self._answer)
+        return call.answers.result()
 
     def _answer(self) -> None:
+        """Answers all that wait: none, where they were answered with an earlier call."""
         with self._door:
             taken, self._waiting = self._waiting, []
+        if not taken:
+            return
         try:
             items = [item for call in taken for item in call.items]
             answers = self._serve(items)
             assert len(answers) == len(items), "every item has its answer"
-            rest = iter(answers)
-            for call in taken:
-                call.answers = [next(rest) for _ in call.items]
         except BaseException as error:
             for call in taken:
-                call.error = error
+                call.answers.set_exception(error)
+            return
+        rest = iter(answers)
         for call in taken:
-            call.done = True
+            call.answers.set_result([next(rest) for _ in call.items])
