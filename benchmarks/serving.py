@@ -30,7 +30,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -76,6 +76,7 @@ class Answers:
         seconds: of each request that was answered with rewards.
         statuses: of all requests.
         lost: requests that were sent and not answered at all.
+        unread: answers with status 200 that could not be read as rewards.
         last: when the last one was answered.
     """
 
@@ -83,6 +84,7 @@ class Answers:
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     lost: int = 0
+    unread: int = 0
     last: float = 0.0
 
 
@@ -128,12 +130,16 @@ class Clients:
             with self._lock:
                 self.answers.lost += 1
             return
+        rewards: list[float] | None = None
+        if answer.status_code == 200:
+            with suppress(KeyError, IndexError, TypeError, ValueError):
+                rewards = _rewards(path, answer.json(), len(numbers))
         with self._lock:
             self.answers.statuses[str(answer.status_code)] += 1
-            if answer.status_code == 200:
+            self.answers.unread += answer.status_code == 200 and rewards is None
+            if rewards is not None:
                 self.answers.last = time.perf_counter()
                 self.answers.seconds.append(self.answers.last - begun)
-                rewards = _rewards(path, answer.json())
                 self.answers.rewards |= dict(zip(numbers, rewards, strict=True))
 
     def _body(self, path: str, asked: Sequence[dict[str, str]]) -> dict[str, Any]:
@@ -159,10 +165,17 @@ class Clients:
         return {"query": queries, "prompts": prompts, "labels": [""] * len(queries)}
 
 
-def _rewards(path: str, told: Any) -> list[float]:
+def _rewards(path: str, told: Any, count: int) -> list[float]:
+    """The rewards of an answer: so many numbers, or an error."""
     if path == "/score":
-        return [one["reward"] for one in told["scores"]]
-    return told["rewards"] if path == "/get_reward" else [one["probs"][-1] for one in told["data"]]
+        found = [one["reward"] for one in told["scores"]]
+    elif path == "/get_reward":
+        found = told["rewards"]
+    else:
+        found = [one["probs"][-1] for one in told["data"]]
+    if len(found) != count:
+        raise ValueError(f"{count} rewards were expected")
+    return [float(one) for one in found]
 
 
 @contextmanager
@@ -267,6 +280,7 @@ def loaded(scorer: flr.Scorer, seconds: float) -> tuple[dict[str, Any], dict[int
         "request_seconds": dict(zip(("p50", "p95", "p99"), percentiles, strict=True)),
         "requests": dict(sum((one.statuses for one in all_told), Counter())),
         "lost": sum(one.lost for one in all_told),
+        "unread": sum(one.unread for one in all_told),
         "server_mib": held,
         "stop": stopped,
     }
@@ -315,7 +329,7 @@ def main(arguments: Sequence[str]) -> int:
     print(json.dumps(result))
     stops = load["stop"]["exit_code"] in (0, -signal.SIGTERM)  # uvicorn dies of it in the end
     stops = stops and load["stop"]["answered_after_sigterm"] > 0
-    kept = load["lost"] == 0 and stops and set(load["requests"]) == {"200"}
+    kept = load["lost"] == load["unread"] == 0 and stops and set(load["requests"]) == {"200"}
     refused = sum(count for one, count in wrong["answers"].items() if one.startswith("4"))
     failed = any(one.startswith("5") for one in wrong["answers"])
     sound = wrong["exit_code"] == 0 and refused >= MALFORMED and not failed

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -62,12 +63,13 @@ def at_once(run: Callable[[], Any], count: int) -> Any:
     An event loop has threads for at least five.
     """
     (asker,) = shared._loaded.values()
-    scores = asker._scores
+    scores, all_wait = asker._scores, Event()
+    scores._thread.submit(all_wait.wait)
     with ThreadPoolExecutor(1) as pool:
-        with scores._turn:
-            found = pool.submit(run)
-            while len(scores._waiting) < count and not found.done():
-                time.sleep(0.001)
+        found = pool.submit(run)
+        while len(scores._waiting) < count and not found.done():
+            time.sleep(0.001)
+        all_wait.set()
         return found.result()
 
 

@@ -36,7 +36,7 @@ def test_the_names_exist():
 
 def test_the_python_is_python_and_its_options_are_options():
     snippets = re.findall(r"^```py\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     calls = [
         node
         for text in snippets

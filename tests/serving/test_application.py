@@ -1,10 +1,13 @@
 """The reward server: each reward is that of `flr.score`, each bound holds, nothing is lost."""
 
+import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from fastapi.testclient import TestClient
 from flr.integrations.settings import RewardOptions
 from flr.integrations.shared import Rewarder
 from flr.serving.application import application
-from flr.serving.bounds import Busy, Limits, Waiting
+from flr.serving.bounds import USUAL, Busy, Limits, Waiting
 from tests.integrations.small import LONG, TEA, chatml, expected, save_policy
 from tests.tiny_model import save_tiny_model
 
@@ -89,6 +92,21 @@ def test_classify_as_verl_asks(client, model):
     assert [one["data"][-1]["probs"][-1] for one in singles] == expected(model, rows)
     together = client.post("/classify", json={"input": texts}).json()
     assert [one["probs"][0] for one in together["data"]] == expected(model, rows)
+
+
+def test_the_reward_function_that_the_docs_give_for_verl(client, model, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "trainers.md").read_text("utf-8")
+    (code,) = re.findall(r"^```py\n(import requests\n.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+    def post(url: str, *, json: Any, timeout: float) -> Any:
+        assert timeout > USUAL.seconds  # so that the server's answer comes first
+        return client.post(url.removeprefix("http://HOST:8000"), json=json)
+
+    monkeypatch.setitem(sys.modules, "requests", SimpleNamespace(post=post))
+    names: dict[str, Any] = {}
+    exec(code, names)
+    found = [names["compute_score"]("", text, None, {"prompt": TEA}) for text in TEXTS]
+    assert found == expected(model, ROWS)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ def merge(
     """Put the shards of flr score or flr sample together.
 
     Each shard was computed by `--shard I/N` with the same command otherwise, on any machine of the
-    same kind. OUTPUT has the same bytes as of one run without shards; nothing is computed. Shards
-    that are missing, not finished or of another run are named, and nothing is written.
+    same kind. OUTPUT has the same bytes as of one run without shards, where transformers or
+    llama.cpp ran the model; nothing is computed. Shards that are missing, not finished or of
+    another run are named, and nothing is written.
 
     Args:
         output: as it was given to the shards; they lie beside it.

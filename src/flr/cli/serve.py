@@ -21,7 +21,7 @@ class ServeOptions(RewardOptions):
     """What is served, and to whom."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 for all, best with a token."""
+    """Address to listen at; 0.0.0.0 for all."""
     port: int = 8000
     """Port to listen at."""
     max_waiting: int = 4096
@@ -53,8 +53,8 @@ def serve(
 
     http://HOST:PORT/docs shows what they take. Requests that wait are scored together. On SIGTERM
     what was accepted is answered first. With FLR_TOKEN in the environment, clients have to send
-    Authorization: Bearer TOKEN. Texts of a chat template are read as --policy writes them, by
-    default the follow-up model.
+    Authorization: Bearer TOKEN, which those of OpenRLHF and verl do not. Texts of a chat template
+    are read as --policy writes them, by default the follow-up model, where transformers runs it.
 
     Args:
         config: YAML file with options, such as `set: short`; the command line overrides it.

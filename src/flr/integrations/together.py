@@ -42,7 +42,10 @@ class Together(Generic[Item, Answer]):
         self._thread = ThreadPoolExecutor(1, "together")
 
     def __call__(self, items: Sequence[Item]) -> list[Answer]:
-        """The answers to these items, in order; an error is that of all calls served with it."""
+        """The answers to these items, in order; an error is that of all calls served with it.
+
+        Ctrl-C ends the caller's wait; what is being answered is answered to its end.
+        """
         call = _Call[Item, Answer](items)
         with self._door:
             self._waiting.append(call)
