@@ -17,7 +17,7 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @final
 class Door:
-    """Before anything of a request is read: its key, and its size; behind it, counting.
+    """What every request comes through.
 
     Args:
         inside: the application.
